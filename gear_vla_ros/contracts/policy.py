@@ -1,0 +1,44 @@
+"""A policy is two calls: a slow one that thinks and a fast one that acts on the newest thought."""
+
+from typing import Protocol, runtime_checkable
+
+from gear_vla_ros.contracts.action import ActionChunk
+from gear_vla_ros.contracts.latent import LatentAction
+from gear_vla_ros.contracts.observation import Instruction, Observation, RobotState
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """The slow/fast contract. `think` and `act` may run in two processes, each with its own instance.
+
+    One instance is called from one thread. Everything `act` needs from `think` is inside the `LatentAction`.
+    """
+
+    @property
+    def model_id(self) -> str:
+        """Identifies weights and configuration; latents of another id are refused."""
+        ...
+
+    def accepts(self, instruction: Instruction) -> None:
+        """Return if the policy can follow the instruction, else raise `ValueError` saying what it can follow."""
+        ...
+
+    def think(self, observation: Observation) -> LatentAction:
+        """Slow pass (1-10 Hz). Anchors are the observation's tool poses. Raises `ValueError` on an observation it
+        cannot use."""
+        ...
+
+    def act(self, latents: LatentAction, state: RobotState) -> ActionChunk:
+        """Fast pass: a chunk anchored at the tool poses of `state`, stamped with its capture time.
+
+        Raises `ValueError` on latents of another model or arms that do not match.
+        """
+        ...
+
+    def warm_up(self) -> None:
+        """Do everything that makes a first call slow. Called before the first `think` or `act`."""
+        ...
+
+    def close(self) -> None:
+        """Release what was acquired; further calls are not made."""
+        ...

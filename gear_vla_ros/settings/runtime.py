@@ -1,0 +1,18 @@
+"""Options of a run that do not belong to a robot."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from gear_vla_ros.settings.loading import Spec
+
+
+class RuntimeSpec(Spec):
+    """How chunks are made and followed."""
+
+    seam: Literal["switch"] = "switch"
+    """How a new chunk meets the running one: `switch` follows the newest by time."""
+    replan_before_end_s: float = Field(default=0.5, ge=0, le=1)
+    """A new chunk is asked for when less than this is left on the timeline."""
+    slow_factor: float = Field(default=0.4, gt=0, le=1)
+    """Share of the speed limits at grade SLOW."""
