@@ -19,7 +19,16 @@ def did_you_mean(found: str, allowed: Iterable[str]) -> str:
 
 def describe(source: str, model: type[BaseModel], error: ValidationError) -> SettingsError:
     """One `SettingsError` for all findings of `error`."""
-    return SettingsError("\n".join(_line(source, model, finding) for finding in error.errors()))
+    findings = error.errors()
+    return SettingsError("\n".join(_line(source, model, f) for f in findings if not _follows(f, findings)))
+
+
+def _follows(finding: Any, findings: Sequence[Any]) -> bool:
+    """Whether a `too_short` is only there because an item inside was refused."""
+    location = finding["loc"]
+    return finding["type"] == "too_short" and any(
+        len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in findings
+    )
 
 
 def _line(source: str, model: type[BaseModel], finding: Any) -> str:
