@@ -1,0 +1,112 @@
+"""The `gear-vla` command."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gear_vla_ros.cli.plan import Options, make_plan
+from gear_vla_ros.settings import SettingsError, robot_names
+from gear_vla_ros.settings.paths import share_dir
+
+app = typer.Typer(
+    help="GEAR-VLA on robots: bring up, run tasks, record, inspect.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=False, soft_wrap=True)
+
+_HELP = {option.name: option.metadata["help"] for option in fields(Options)}
+
+
+def _option(name: str) -> Any:
+    return typer.Option(help=_HELP[name])
+
+
+Robot = Annotated[str, _option("robot")]
+PolicyName = Annotated[str, _option("policy")]
+Checkpoint = Annotated[str, _option("checkpoint")]
+Seed = Annotated[int, _option("seed")]
+
+
+@app.command()
+def bringup(
+    robot: Robot = "franka",
+    policy: PolicyName = "expert",
+    sim: Annotated[str, _option("sim")] = "mujoco",
+    cameras: Annotated[str, _option("cameras")] = "driver",
+    instruction: Annotated[str, _option("instruction")] = "",
+    record: Annotated[str, _option("record")] = "",
+    checkpoint: Checkpoint = "",
+    seed: Seed = 0,
+    network: Annotated[str, _option("network")] = "auto",
+) -> None:
+    """Start a robot's nodes, as `ros2 launch gear_vla_ros bringup.launch.py` does."""
+    from gear_vla_ros.cli import bringup as command
+
+    options = Options(robot, policy, sim, cameras, instruction, record, checkpoint, seed, network)
+    raise typer.Exit(command.run(make_plan(options), console))
+
+
+@app.command()
+def demo(
+    robot: Robot = "franka",
+    policy: PolicyName = "expert",
+    instruction: Annotated[str, typer.Option(help="what to do")] = "pick up the red cube",
+    time_limit: Annotated[float, typer.Option(min=1, max=3600, help="seconds for the task")] = 60.0,
+    out: Annotated[Path, typer.Option(help="folder for the recording and the picture")] = Path("runs"),
+    checkpoint: Checkpoint = "",
+    seed: Seed = 0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show what every node logs")] = False,
+) -> None:
+    """Bring up a simulated robot, follow one instruction, and report what was measured."""
+    from gear_vla_ros.cli import demo as command
+
+    options = Options(
+        robot=robot, policy=policy, record=str(out.resolve()), checkpoint=checkpoint, seed=seed, network="loopback"
+    )
+    raise typer.Exit(command.run(make_plan(options), instruction, time_limit, verbose, console))
+
+
+@app.command()
+def robots(name: Annotated[str, typer.Argument(help="robot to check, or none to list them")] = "") -> None:
+    """List the robots, or check one: its YAML against its URDF."""
+    from gear_vla_ros.cli import robots as command
+
+    raise typer.Exit(command.check(name, console) if name else command.list_all(robot_names(), console))
+
+
+@app.command()
+def docs(
+    check: Annotated[bool, typer.Option(help="only say whether README.md is up to date")] = False,
+) -> None:
+    """Write README.md's table of nodes, topics and parameters from the code."""
+    from gear_vla_ros.cli import docs as command
+
+    raise typer.Exit(command.write(share_dir() / "README.md", check, console))
+
+
+def main() -> int:
+    """Entry point: wrong input ends with one clear line and code 2."""
+    try:
+        result = app(standalone_mode=False)
+    except (SettingsError, FileNotFoundError, ValueError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"gear-vla: {error}", style="bold red", markup=False)
+        return 2
+    except typer.Exit as leave:
+        return int(leave.exit_code)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            return int(error.exit_code)
+        raise
+    return int(result or 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

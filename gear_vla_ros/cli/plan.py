@@ -1,0 +1,131 @@
+"""The bring-up plan: a pure function from what is wanted to a list of node specifications.
+
+`launch/bringup.launch.py` maps the list to launch_ros actions, `gear-vla bringup` maps it to processes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gear_vla_ros.policies.registry import policy_names
+from gear_vla_ros.settings import RobotSpec, load_robot
+from gear_vla_ros.settings.errors import did_you_mean
+from gear_vla_ros.settings.paths import share_dir
+
+Value = str | int | float | bool
+
+SIMULATORS = ("mujoco", "gazebo", "none")
+CAMERAS = ("driver", "realsense")
+NETWORKS = ("auto", "loopback", "two_machines", "inherit")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is wanted. Each field is a launch argument and a command-line option of the same name."""
+
+    robot: str = field(default="franka", metadata={"help": "robot name from config/robots, or a path to a .yaml"})
+    policy: str = field(default="expert", metadata={"help": "expert (simulation only) or gear_vla"})
+    sim: str = field(default="mujoco", metadata={"help": "mujoco, gazebo (by gazebo.launch.py), or none"})
+    cameras: str = field(default="driver", metadata={"help": "driver: somebody publishes them; realsense: we do"})
+    instruction: str = field(default="", metadata={"help": "instruction at start; none: wait for one"})
+    record: str = field(default="", metadata={"help": "folder for MCAP episodes; none: do not record"})
+    checkpoint: str = field(default="", metadata={"help": "gear_vla checkpoint folder; none: random tiny weights"})
+    seed: int = field(default=0, metadata={"help": "seed of the simulated scene and of random weights"})
+    network: str = field(default="auto", metadata={"help": "auto, loopback, two_machines or inherit"})
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process. `executable` is a module `gear_vla_ros.nodes.<executable>` and an installed program."""
+
+    executable: str
+    parameters: Mapping[str, Value]
+
+    @property
+    def name(self) -> str:
+        """Node name in the graph."""
+        return self.executable
+
+
+@dataclass(frozen=True)
+class BringUp:
+    """What is to be started: processes in this order, in this environment."""
+
+    robot: RobotSpec
+    nodes: tuple[NodeSpec, ...]
+    environment: Mapping[str, str]
+
+
+def make_plan(options: Options) -> BringUp:
+    """The processes for `options`.
+
+    Raises ValueError (an unknown word, with what is allowed; combinations that make no sense), FileNotFoundError
+    (no such robot) or SettingsError (its YAML is wrong).
+    """
+    _one_of("sim", options.sim, SIMULATORS)
+    _one_of("cameras", options.cameras, CAMERAS)
+    _one_of("network", options.network, NETWORKS)
+    _one_of("policy", options.policy, policy_names())
+    robot = load_robot(options.robot)
+    _make_sense(options, robot)
+    return BringUp(robot, tuple(_nodes(options, robot)), _environment(options))
+
+
+def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
+    common: dict[str, Value] = {"robot": options.robot}
+    if options.sim == "gazebo":
+        common["use_sim_time"] = True
+    policy: dict[str, Value] = {
+        **common,
+        "policy": options.policy,
+        "checkpoint": options.checkpoint,
+        "seed": options.seed,
+    }
+    nodes = []
+    if options.sim == "mujoco":
+        nodes.append(NodeSpec("sim_node", {**common, "seed": options.seed}))
+    if options.cameras == "realsense":
+        nodes.append(NodeSpec("realsense_node", common))
+    if options.record:
+        nodes.append(NodeSpec("recorder_node", {**common, "folder": options.record, "autostart": True}))
+    if any(arm.command.interface != "pose" for arm in robot.arms):
+        nodes.append(NodeSpec("ik_node", common))
+    nodes.append(NodeSpec("target_node", common))
+    nodes.append(NodeSpec("action_node", policy))
+    scene = {"use_scene": options.policy == "expert", "instruction": options.instruction}
+    nodes.append(NodeSpec("vlm_node", {**policy, **scene}))
+    nodes.append(NodeSpec("task_node", common))
+    return nodes
+
+
+def _environment(options: Options) -> dict[str, str]:
+    """The DDS profile: without a larger shared-memory segment images are lost (docs/install.md)."""
+    network = options.network
+    if network == "auto":
+        network = "loopback" if options.sim == "mujoco" else "inherit"
+    if network == "inherit":
+        return {}
+    profile = share_dir() / "config" / "dds" / f"{network}.xml"
+    return {
+        "FASTRTPS_DEFAULT_PROFILES_FILE": str(profile),
+        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
+    }
+
+
+def _make_sense(options: Options, robot: RobotSpec) -> None:
+    if options.policy == "expert" and options.sim == "none":
+        raise ValueError("policy: expert needs the simulator's ground truth; with sim none choose gear_vla")
+    if options.cameras == "realsense" and options.sim == "mujoco":
+        raise ValueError("cameras: realsense and sim: mujoco would publish the same topics; choose one")
+    if options.cameras == "realsense" and not any(camera.serial for camera in robot.cameras):
+        raise ValueError(f"cameras: realsense, but no camera of robot {robot.name} has a serial in its YAML")
+    if robot.placeholder and options.sim == "none":
+        raise ValueError(
+            f"robot: {robot.name} has placeholder kinematics and may only be simulated; "
+            "put the real URDF and limits in place and set placeholder: false"
+        )
+
+
+def _one_of(key: str, found: str, allowed: tuple[str, ...]) -> None:
+    if found not in allowed:
+        raise ValueError(f"{key}: found '{found}'{did_you_mean(found, allowed)}; allowed {', '.join(allowed)}")

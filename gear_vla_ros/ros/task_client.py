@@ -1,0 +1,100 @@
+"""A client of the running graph: give it one task, see how it goes, close the recording."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from rclpy.action import ActionClient
+from rclpy.node import Node
+from rclpy.task import Future
+
+from gear_vla_ros.action import ExecuteTask
+from gear_vla_ros.msg import PolicyStatus
+from gear_vla_ros.ros.qos import RESULT
+from gear_vla_ros.srv import ControlEpisode
+
+ANSWER_LIMIT_S = 10.0
+
+
+class GraphError(RuntimeError):
+    """The graph did not do what was asked within the time limit."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended."""
+
+    success: bool
+    reason: str
+    duration_s: float
+
+
+class TaskClient:
+    """Talks to task_node, recorder_node and target_node. Everything runs in the calling thread, in bounded waits.
+
+    check: called while waiting; it may raise to give up early (a process has ended, say).
+    """
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+        self.status: PolicyStatus | None = None
+
+    def __enter__(self) -> "TaskClient":
+        rclpy.init()
+        self._node = Node("gear_vla_client")
+        self._node.create_subscription(PolicyStatus, "/gear_vla/status", self._on_status, RESULT)
+        self._tasks = ActionClient(self._node, ExecuteTask, "/gear_vla/execute_task")
+        self._episodes = self._node.create_client(ControlEpisode, "/gear_vla/control_episode")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._tasks.destroy()
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def wait_ready(self, limit_s: float) -> None:
+        """Until the task server answers and the target_node reports. Raises GraphError naming what is missing."""
+        self._until(self._tasks.server_is_ready, limit_s, "the action server /gear_vla/execute_task (task_node)")
+        self._until(lambda: self.status is not None, limit_s, "a message on /gear_vla/status (target_node)")
+
+    def execute(self, instruction: str, time_limit_s: float, show: Callable[[Any], None]) -> Outcome:
+        """Run one task to its end; `show` gets each feedback message."""
+        goal = ExecuteTask.Goal(instruction=instruction, time_limit_s=time_limit_s)
+        sending = self._tasks.send_goal_async(goal, feedback_callback=lambda message: show(message.feedback))
+        handle = self._answer(sending, ANSWER_LIMIT_S, "an answer of task_node to the goal")
+        if not handle.accepted:
+            return Outcome(False, "task_node refused the goal; its log says why", 0.0)
+        try:
+            result = self._answer(handle.get_result_async(), time_limit_s + ANSWER_LIMIT_S, "the task's result").result
+        except KeyboardInterrupt:
+            self._answer(handle.cancel_goal_async(), ANSWER_LIMIT_S, "an answer to the cancellation")
+            raise
+        return Outcome(result.success, result.reason, result.duration_s)
+
+    def finish_episode(self, success: bool) -> str:
+        """Close the recorded episode; its folder."""
+        command = ControlEpisode.Request.SUCCESS if success else ControlEpisode.Request.FAILURE
+        self._until(self._episodes.service_is_ready, ANSWER_LIMIT_S, "the service /gear_vla/control_episode")
+        asking = self._episodes.call_async(ControlEpisode.Request(command=command))
+        response = self._answer(asking, ANSWER_LIMIT_S, "an answer of recorder_node")
+        if not response.accepted:
+            raise GraphError(f"recorder_node: {response.message}")
+        return str(response.path)
+
+    def _on_status(self, message: PolicyStatus) -> None:
+        self.status = message
+
+    def _answer(self, future: Future, limit_s: float, what: str) -> Any:
+        self._until(future.done, limit_s, what)
+        return future.result()
+
+    def _until(self, done: Callable[[], bool], limit_s: float, what: str) -> None:
+        deadline = time.monotonic() + limit_s
+        while not done():
+            self._check()
+            if time.monotonic() > deadline:
+                raise GraphError(f"waited {limit_s:.0f} s for {what}")
+            rclpy.spin_once(self._node, timeout_sec=0.05)

@@ -1,0 +1,73 @@
+import dataclasses
+from importlib import import_module
+
+import pytest
+
+from gear_vla_ros.cli.plan import Options, make_plan
+from gear_vla_ros.cli.processes import command_line
+from gear_vla_ros.settings import robot_names
+
+
+def names(**options):
+    return [node.name for node in make_plan(Options(**options)).nodes]
+
+
+@pytest.mark.parametrize("robot", robot_names())
+def test_every_robot_has_a_simulated_plan(robot):
+    plan = make_plan(Options(robot=robot, policy="expert", sim="mujoco"))
+    found = [node.name for node in plan.nodes]
+    assert found == ["sim_node", "ik_node", "target_node", "action_node", "vlm_node", "task_node"]
+    assert all(node.parameters["robot"] == robot for node in plan.nodes)
+
+
+def test_options_add_and_leave_out_nodes(tmp_path):
+    assert "recorder_node" in names(record=str(tmp_path))
+    assert "sim_node" not in names(sim="none", policy="gear_vla")
+    assert "sim_node" not in names(sim="gazebo", policy="gear_vla")
+
+
+def test_simulation_stays_on_loopback_and_real_robots_keep_their_network():
+    simulated = make_plan(Options(sim="mujoco")).environment
+    assert simulated["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("config/dds/loopback.xml")
+    assert make_plan(Options(sim="none", policy="gear_vla")).environment == {}
+    other = make_plan(Options(sim="none", policy="gear_vla", network="two_machines")).environment
+    assert other["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("config/dds/two_machines.xml")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"robot": "frnka"}, r"'frnka' is not in robots/; did you mean 'franka'\?; there are"),
+        ({"sim": "mujco"}, r"sim: found 'mujco'; did you mean 'mujoco'\?; allowed mujoco, gazebo, none"),
+        ({"policy": "exprt"}, r"policy: found 'exprt'; did you mean 'expert'"),
+        ({"network": "wifi"}, r"network: found 'wifi'; allowed auto, loopback"),
+        ({"sim": "none"}, "policy: expert needs the simulator's ground truth"),
+        ({"cameras": "realsense"}, "realsense and sim: mujoco would publish the same topics"),
+        ({"cameras": "realsense", "sim": "none", "policy": "gear_vla", "robot": "ldt01"}, "has a serial"),
+        ({"robot": "ldt01", "sim": "none", "policy": "gear_vla"}, "placeholder kinematics and may only be simulated"),
+    ],
+)
+def test_wrong_words_are_refused_with_what_is_allowed(options, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        make_plan(Options(**options))
+
+
+def test_planned_parameters_are_parameters_of_the_nodes(tmp_path):
+    for node in make_plan(Options(record=str(tmp_path), instruction="pick up the red cube")).nodes:
+        params = import_module(f"gear_vla_ros.nodes.{node.executable}").Params
+        assert set(node.parameters) <= set(params.model_fields), node.name
+        params.model_validate(dict(node.parameters))
+
+
+def test_command_lines_quote_what_yaml_would_change():
+    sim = make_plan(Options(instruction="it's 3: lift", seed=7)).nodes
+    vlm = next(node for node in sim if node.name == "vlm_node")
+    line = command_line(vlm)
+    assert line[1:4] == ["-m", "gear_vla_ros.nodes.vlm_node", "--ros-args"]
+    assert "instruction:='it''s 3: lift'" in line
+    assert "seed:=7" in line
+    assert "use_scene:=true" in line
+
+
+def test_every_option_has_a_help():
+    assert all(option.metadata["help"] for option in dataclasses.fields(Options))
