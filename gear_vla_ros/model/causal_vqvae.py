@@ -7,7 +7,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gear_vla_ros.model.latent_tokenizer import LatentActionTokenizer, LatentTokenizerSpec
+from gear_vla_ros.model.latent_tokenizer import LatentActionTokenizer
+from gear_vla_ros.model.latent_tokenizer_spec import LatentTokenizerSpec
 from gear_vla_ros.model.visual_change_decoder import VisualChangeDecoder
 
 COMMITMENT_WEIGHT = 0.25
@@ -31,9 +32,7 @@ class CausalVqVae(nn.Module):
     def __init__(self, spec: LatentTokenizerSpec) -> None:
         super().__init__()
         self.tokenizer = LatentActionTokenizer(spec)
-        self.decoder = VisualChangeDecoder(
-            spec.image_size, spec.patch, spec.width, spec.depth, spec.heads, spec.transitions, spec.codes
-        )
+        self.decoder = VisualChangeDecoder(spec)
 
     def forward(self, clips: Tensor) -> VqVaeLoss:
         features, quantized = self.tokenizer(clips)

@@ -39,7 +39,7 @@ class GroupedQuantizer(nn.Module):
     @property
     def trained(self) -> bool:
         """Whether every codebook has entries; they come from the first training batch."""
-        return all(bool(book._codebook.initted) for book in self.books)
+        return all(bool(book.get_buffer("_codebook.initted")) for book in self.books)
 
     def forward(self, latents: Tensor) -> Quantized:
         codes = torch.empty_like(latents)

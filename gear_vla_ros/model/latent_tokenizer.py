@@ -73,7 +73,7 @@ class LatentActionTokenizer(nn.Module):
         self.quantizer = GroupedQuantizer(spec.width, spec.code_dim, spec.groups, spec.entries)
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Quantized]:
-        """Clips [B, T, 3, S, S] in -1..1, 2 <= T <= transitions + 1 -> features [B, T, P, C], T - 1 transitions' codes."""
+        """Clips [B, T, 3, S, S] in -1..1, 2 <= T <= transitions + 1 -> features [B, T, P, C] and codes of T - 1."""
         features = self.encoder(clips)
         return features, self.quantizer(self.queries(features))
 
@@ -85,6 +85,7 @@ class LatentActionTokenizer(nn.Module):
         into clips of `spec.transitions` that share their border frame. Below rate_hz frames repeat.
         Raises ValueError if untrained, for a video of another shape or dtype, or too short for a single transition.
         """
+        checked_video(video)
         if not (math.isfinite(fps) and 0 < fps < NS_PER_S):
             raise ValueError(f"latent tokenizer fps is {fps}, must be above 0 and finite")
         return self.extract_ids_at(video, np.rint(np.arange(len(video)) * (NS_PER_S / fps)).astype(np.int64))

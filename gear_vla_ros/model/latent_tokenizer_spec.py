@@ -1,4 +1,4 @@
-"""The sizes of the latent action tokenizer. The defaults are its `tiny` form. Source of codes, groups, entries: App. A."""
+"""The sizes of the latent action tokenizer; the defaults are `tiny`. Source of codes, groups and entries: App. A."""
 
 from __future__ import annotations
 

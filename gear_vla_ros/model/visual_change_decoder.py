@@ -2,7 +2,7 @@
 
 Source: paper App. A: "the decoder reconstructs subsequent visual changes from the initial visual feature and the
 quantized latent action codes"; "after training, the decoder is discarded". Our choice: a change is frame n minus the
-first frame, in pixels, and the decoder of frame n sees the codes of transitions up to n alone, as the codes themselves do.
+first frame, in pixels, and the decoder of frame n sees the codes of transitions up to n alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gear_vla_ros.model.causal_encoder import Attention, FeedForward
+from gear_vla_ros.model.latent_tokenizer_spec import LatentTokenizerSpec
 
 
 class DecoderBlock(nn.Module):
@@ -35,17 +36,15 @@ class DecoderBlock(nn.Module):
 class VisualChangeDecoder(nn.Module):
     """First frame's features [B, P, C] and codes [B, N, Q, C] -> change of frames 1..N, [B, N, 3, S, S]."""
 
-    def __init__(
-        self, image_size: int, patch: int, width: int, depth: int, heads: int, transitions: int, codes: int
-    ) -> None:
+    def __init__(self, spec: LatentTokenizerSpec) -> None:
         super().__init__()
-        self.image_size, self.patch = image_size, patch
-        self.first = nn.Linear(width, width)
-        self.moment = nn.Parameter(0.02 * torch.randn(transitions, 1, width))
-        self.position = nn.Parameter(torch.randn(codes, width))
-        self.blocks = nn.ModuleList(DecoderBlock(width, heads) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, 3 * patch * patch)
+        self.image_size, self.patch = spec.image_size, spec.patch
+        self.first = nn.Linear(spec.width, spec.width)
+        self.moment = nn.Parameter(0.02 * torch.randn(spec.transitions, 1, spec.width))
+        self.position = nn.Parameter(torch.randn(spec.codes, spec.width))
+        self.blocks = nn.ModuleList(DecoderBlock(spec.width, spec.heads) for _ in range(spec.depth))
+        self.norm = nn.LayerNorm(spec.width)
+        self.out = nn.Linear(spec.width, 3 * spec.patch * spec.patch)
 
     def forward(self, first: Tensor, codes: Tensor) -> Tensor:
         batch, transitions, positions, _ = codes.shape

@@ -1,4 +1,4 @@
-"""The latent action tokenizer: knows no future, tells opposite motions apart, accepts any frame rate, refuses the rest."""
+"""The latent action tokenizer: knows no future, tells opposite motions apart, takes any frame rate, refuses the rest."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ import torch
 
 from gear_vla_ros.model.causal_vqvae import CausalVqVae
 from gear_vla_ros.model.latent_quantizer import GroupedQuantizer, code_usage
-from gear_vla_ros.model.latent_tokenizer import (
-    LatentActionTokenizer,
-    LatentTokenizerSpec,
-    prepare_frames,
-    resample_indices,
-)
+from gear_vla_ros.model.latent_tokenizer import LatentActionTokenizer, prepare_frames, resample_indices
+from gear_vla_ros.model.latent_tokenizer_spec import LatentTokenizerSpec
 from gear_vla_ros.training.synthetic_clips import moving_squares
 from gear_vla_ros.training.vqvae import IdProbe, vqvae_step
 
@@ -182,7 +178,7 @@ def test_a_foreign_folder_is_refused_by_name(tokenizer: LatentActionTokenizer, t
         ({"depth": 1}, r"weight encoder\.blocks\.1\.\S+ is \[.*the spec wants not part of the model"),
         ({"width": 32}, r"weight \S+ is \[.*64.*\], the spec wants \[.*32"),
         ({"patch": 7}, "image_size by patch: 32 cannot be divided by 7"),
-        ({"width": 64.5}, r"width is 64\.5, must be a number above 0, whole"),
+        ({"width": 64.5}, r"width is 64\.5, must be a whole number above 0"),
         ({"depht": 1}, "unexpected keyword argument 'depht'"),
     ):
         (tmp_path / "latent_tokenizer.json").write_text(json.dumps(spec | change))
