@@ -29,9 +29,8 @@ class LatentTokenizerSpec:
         for name, value in asdict(self).items():
             kind = int | float if name == "rate_hz" else int
             if isinstance(value, bool) or not isinstance(value, kind) or not (math.isfinite(value) and value > 0):
-                raise ValueError(
-                    f"latent tokenizer {name} is {value!r}, must be a number above 0, whole but for rate_hz"
-                )
+                wanted = "number" if name == "rate_hz" else "whole number"
+                raise ValueError(f"latent tokenizer {name} is {value!r}, must be a {wanted} above 0")
         for name, whole, part in (
             ("image_size by patch", self.image_size, self.patch),
             ("width by heads", self.width, self.heads),
