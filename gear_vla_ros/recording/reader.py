@@ -1,0 +1,101 @@
+"""Reads episodes back, message by message, with the definitions that are inside the bag."""
+
+import struct
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mcap.exceptions import McapError
+from mcap.records import Attachment, Channel, Message, Metadata, Schema
+from mcap.stream_reader import StreamReader
+from rosbags.typesys import get_types_from_msg
+from rosbags.typesys.store import Typestore
+
+from gear_vla_ros.recording.errors import RecordingError
+
+
+class RawMessage(NamedTuple):
+    """One message as it is in the bag; both times in nanoseconds."""
+
+    topic: str
+    type: str
+    log_ns: int
+    publish_ns: int
+    data: bytes
+
+
+class EpisodeReader:
+    """One pass over an episode, in the order of writing. Memory: one MCAP chunk.
+
+    about: the episode's metadata, filled while reading; attachments alike. problem: empty, or in one line why
+    reading ended before the file's proper end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """path: an episode's folder, or an .mcap. Raises RecordingError if there is none."""
+        self.file = _mcap_file(path)
+        self.about: dict[str, str] = {}
+        self.attachments: dict[str, bytes] = {}
+        self.problem = ""
+        self._schemas: dict[int, Schema] = {}
+        self._channels: dict[int, Channel] = {}
+        self._types = Typestore()
+
+    def raw(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
+        """Messages of `topics` (None: all) as bytes. A damaged end stops it and is told in `problem`."""
+        with self.file.open("rb") as stream:
+            try:
+                for record in StreamReader(stream, validate_crcs=True).records:
+                    if isinstance(record, Message):
+                        channel = self._channels[record.channel_id]
+                        if topics is None or channel.topic in topics:
+                            type_name = self._schemas[channel.schema_id].name
+                            yield RawMessage(
+                                channel.topic, type_name, record.log_time, record.publish_time, record.data
+                            )
+                    else:
+                        self._note(record)
+            except (McapError, struct.error, KeyError, ValueError, EOFError) as error:
+                self.problem = f"{self.file}: ends early at byte {stream.tell()}: {error or type(error).__name__}"
+
+    def messages(self, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
+        """(topic, log time [ns], message) of `topics` (None: all); arrays of numbers are numpy arrays."""
+        known: set[str] = set()
+        for raw in self.raw(topics):
+            if raw.type not in known:
+                self._register(raw.type)
+                known.add(raw.type)
+            yield raw.topic, raw.log_ns, self._types.deserialize_cdr(raw.data, raw.type)
+
+    def _note(self, record: Any) -> None:
+        if isinstance(record, Schema):
+            self._schemas[record.id] = record
+        elif isinstance(record, Channel):
+            self._channels[record.id] = record
+        elif isinstance(record, Metadata):
+            self.about |= record.metadata
+        elif isinstance(record, Attachment):
+            self.attachments[record.name] = record.data
+
+    def _register(self, type_name: str) -> None:
+        schema = next(s for s in self._schemas.values() if s.name == type_name)
+        types = get_types_from_msg(schema.data.decode(), type_name)
+        self._types.register({name: fields for name, fields in types.items() if name not in self._types.fielddefs})
+
+
+def read_messages(path: Path, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
+    """(topic, log time [ns], message) of an episode; of a damaged one as far as it goes. Raises RecordingError."""
+    yield from EpisodeReader(path).messages(topics)
+
+
+def _mcap_file(path: Path) -> Path:
+    if path.is_dir():
+        files = sorted(path.glob("*.mcap"))
+        if len(files) != 1:
+            raise RecordingError(f"{path}: {len(files)} .mcap files, an episode has one")
+        path = files[0]
+    if not path.is_file():
+        raise RecordingError(f"{path}: no such episode")
+    if path.stat().st_size == 0:
+        raise RecordingError(f"{path}: empty, nothing was recorded")
+    return path
