@@ -11,6 +11,15 @@ import yaml
 from gear_vla_ros.recording.errors import RecordingError
 
 _NAME = re.compile(r"^episode_(\d{4,})$")
+
+
+class _NoAliases(yaml.SafeDumper):
+    """Writes equal values out in full, as rosbag2 does."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 _FOREVER = {"sec": 9223372036, "nsec": 854775807}
 
 
@@ -42,7 +51,9 @@ def new_folder(root: Path) -> Path:
             except FileExistsError:
                 number += 1
     except OSError as error:
-        raise RecordingError(f"{root}: no episode folder can be made: {error.strerror}; choose another folder") from None
+        raise RecordingError(
+            f"{root}: no episode folder can be made: {error.strerror}; choose another folder"
+        ) from None
 
 
 def offered_qos(reliable: bool, latched: bool, depth: int) -> str:
@@ -58,7 +69,7 @@ def offered_qos(reliable: bool, latched: bool, depth: int) -> str:
         "liveliness_lease_duration": _FOREVER,
         "avoid_ros_namespace_conventions": False,
     }
-    return str(yaml.safe_dump([profile], sort_keys=False)).strip()
+    return _dump([profile]).strip()
 
 
 def bag_metadata(
@@ -83,7 +94,11 @@ def bag_metadata(
         "custom_data": dict(custom),
         "ros_distro": "jazzy",
     }
-    return str(yaml.safe_dump({"rosbag2_bagfile_information": information}, sort_keys=False))
+    return _dump({"rosbag2_bagfile_information": information})
+
+
+def _dump(data: Any) -> str:
+    return str(yaml.dump(data, Dumper=_NoAliases, sort_keys=False))
 
 
 def _topic(topic: WrittenTopic) -> dict[str, Any]:

@@ -11,17 +11,21 @@ COMMAND_TYPES: Mapping[CommandInterface, str] = {
     "joint_position": "std_msgs/msg/Float64MultiArray",
     "joint_state": "sensor_msgs/msg/JointState",
 }
-LATENTS = "/gear_vla/latents"
+LATENTS, INSTRUCTION = "/gear_vla/latents", "/gear_vla/instruction"
 
 
 @dataclass(frozen=True)
 class RecordedTopic:
-    """One topic. reliable, latched: what its publisher is expected to offer. depth: messages kept while we are busy."""
+    """One topic, with what its publisher is expected to offer.
+
+    depth: messages kept while the recorder is busy. latched: transient local; that many of its newest messages (one a
+    publisher) are repeated at the start of every episode.
+    """
 
     name: str
     type: str
     reliable: bool = True
-    latched: bool = False
+    latched: int = 0
     depth: int = 200
 
 
@@ -47,13 +51,13 @@ def _of_robot(robot: RobotSpec) -> Iterator[RecordedTopic]:
 
 def _of_stack() -> Iterator[RecordedTopic]:
     yield RecordedTopic("/tf", "tf2_msgs/msg/TFMessage", depth=1000)
-    yield RecordedTopic("/tf_static", "tf2_msgs/msg/TFMessage", latched=True)
-    yield RecordedTopic("/robot_description", "std_msgs/msg/String", latched=True)
+    yield RecordedTopic("/tf_static", "tf2_msgs/msg/TFMessage", latched=50)
+    yield RecordedTopic("/robot_description", "std_msgs/msg/String", latched=1)
     yield RecordedTopic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray")
     yield RecordedTopic(LATENTS, "gear_vla_ros/msg/LatentAction", depth=20)
     yield RecordedTopic("/gear_vla/chunk", "gear_vla_ros/msg/ActionChunk")
     yield RecordedTopic("/gear_vla/target", "gear_vla_ros/msg/CartesianTarget")
     yield RecordedTopic("/gear_vla/status", "gear_vla_ros/msg/PolicyStatus")
-    yield RecordedTopic("/gear_vla/instruction", "gear_vla_ros/msg/Instruction", latched=True)
+    yield RecordedTopic(INSTRUCTION, "gear_vla_ros/msg/Instruction", latched=1)
     yield RecordedTopic("/gear_vla/episode_events", "gear_vla_ros/msg/EpisodeEvent")
     yield RecordedTopic("/sim/objects", "visualization_msgs/msg/MarkerArray", reliable=False)

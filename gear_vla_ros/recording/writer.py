@@ -25,12 +25,15 @@ FLUSH_S = 1.0
 
 @dataclass(frozen=True)
 class WriterOptions:
-    """queue_bytes: what may wait for the disk. reserve_bytes: the episode ends when less is free. chunk_bytes: MCAP's."""
+    """queue_bytes: what may wait for the disk. reserve_bytes: the episode ends when less is free on it."""
 
     compression: Compression = "none"
     queue_bytes: int = 256 * 2**20
     reserve_bytes: int = 256 * 2**20
     chunk_bytes: int = 2**20
+
+
+DEFAULTS = WriterOptions()
 
 
 class _Record(NamedTuple):
@@ -61,7 +64,7 @@ class EpisodeWriter:
         topics: Iterable[RecordedTopic],
         about: Mapping[str, str],
         attachments: Mapping[str, bytes] | None = None,
-        options: WriterOptions = WriterOptions(),
+        options: WriterOptions = DEFAULTS,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         """about: kept as the episode's metadata. attachments: files kept inside the bag, by name.
@@ -95,7 +98,7 @@ class EpisodeWriter:
         self._thread.start()
 
     def _register(self, topic: RecordedTopic, schema_id: int, type_hash: str) -> _Channel:
-        qos = offered_qos(topic.reliable, topic.latched, topic.depth)
+        qos = offered_qos(topic.reliable, bool(topic.latched), topic.depth)
         metadata = {"offered_qos_profiles": qos, "topic_type_hash": type_hash}
         return _Channel(self._mcap.register_channel(topic.name, "cdr", schema_id, metadata), topic, type_hash)
 
@@ -233,7 +236,7 @@ class EpisodeWriter:
     def _write_metadata(self) -> None:
         written = [
             WrittenTopic(c.topic.name, c.topic.type, c.type_hash,
-                         offered_qos(c.topic.reliable, c.topic.latched, c.topic.depth), c.messages)
+                         offered_qos(c.topic.reliable, bool(c.topic.latched), c.topic.depth), c.messages)
             for c in self._channels.values()
         ]  # fmt: skip
         text = bag_metadata(self.file.name, written, self._first_ns, self._last_ns, self._outcome())

@@ -39,9 +39,7 @@ def cdr(message: Any) -> bytes:
 def joint_state(ns: int, q: Any) -> bytes:
     q = np.asarray(q, dtype=np.float64)
     names = [f"joint{i}" for i in range(len(q))]
-    return cdr(
-        make("sensor_msgs/JointState", header=header(ns), name=names, position=q, velocity=q * 0, effort=q * 0)
-    )
+    return cdr(make("sensor_msgs/JointState", header=header(ns), name=names, position=q, velocity=q * 0, effort=q * 0))
 
 
 def image(ns: int, pixels: Any, frame: str = "camera", encoding: str = "rgb8") -> bytes:

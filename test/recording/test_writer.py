@@ -23,7 +23,7 @@ from gear_vla_ros.recording.writer import EpisodeWriter, WriterOptions
 
 JOINTS = RecordedTopic("/joint_states", "sensor_msgs/msg/JointState", reliable=False)
 CAMERA = RecordedTopic("/head/image_raw", "sensor_msgs/msg/Image", reliable=False)
-INSTRUCTION = RecordedTopic("/gear_vla/instruction", "gear_vla_ros/msg/Instruction", latched=True)
+INSTRUCTION = RecordedTopic("/gear_vla/instruction", "gear_vla_ros/msg/Instruction", latched=1)
 SMALL = WriterOptions(reserve_bytes=0)
 T0 = 1_700_000_000_000_000_000
 
@@ -37,9 +37,7 @@ def writer(folder: Path, options: WriterOptions = SMALL, **more: object) -> Epis
     sent=st.lists(st.tuples(st.sampled_from([JOINTS.name, CAMERA.name]), st.binary(max_size=5000)), max_size=40),
     compression=st.sampled_from(["none", "lz4", "zstd"]),
 )
-def test_bytes_come_back_as_they_went_in(
-    tmp_path: Path, sent: list[tuple[str, bytes]], compression: str
-) -> None:
+def test_bytes_come_back_as_they_went_in(tmp_path: Path, sent: list[tuple[str, bytes]], compression: str) -> None:
     options = WriterOptions(compression=compression, reserve_bytes=0, chunk_bytes=4096)
     episode = writer(new_folder(tmp_path), options)
     for i, (topic, data) in enumerate(sent):
