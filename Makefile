@@ -1,0 +1,28 @@
+SHELL := /bin/bash
+ROBOT ?= franka
+POLICY ?= expert
+JOBS ?= 2
+
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo "make demo [ROBOT=franka|agilex|ldt01] [POLICY=expert|gear_vla]   the whole graph in simulation"
+	@echo "make test                                                     linters, types, all tests"
+	@echo "make setup                                                    only install and build"
+	@echo "make lint                                                     ruff, mypy, import contracts, README tables"
+	@echo "make clean                                                    remove the environment and the build"
+
+setup:
+	@bash scripts/setup.sh
+
+demo: setup
+	@source env.sh && gear-vla demo --robot $(ROBOT) --policy $(POLICY)
+
+lint: setup
+	@source env.sh && bash scripts/lint.sh
+
+test: lint
+	@source env.sh && bash scripts/test.sh $(JOBS)
+
+clean:
+	rm -rf .venv build install log

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Style, types, import contracts, and whether README.md's tables are those of the code.
+set -euo pipefail
+ruff check .
+mypy
+lint-imports
+gear-vla docs --check
