@@ -87,12 +87,13 @@ def receive(seconds: float) -> dict[str, object]:
     node.destroy_node()
     rclpy.try_shutdown()
     images = [v for kind, values in latencies.items() if kind != "joints" for v in values]
+    sent = sum(v[-1] - v[0] + 1 for kind, v in numbers.items() if kind != "joints")
     return {
         "image_ms": _spread(images),
         "joint_state_ms": _spread(latencies.get("joints", [])),
         "joint_state_hz": round(len(latencies.get("joints", [])) / seconds, 1),
         "image_hz": round(len(images) / seconds / CAMERAS, 1),
-        "image_loss": round(1 - len(images) / max(1, sum(v[-1] - v[0] + 1 for k, v in numbers.items() if k != "joints")), 4),
+        "image_loss": round(1 - len(images) / max(1, sent), 4),
         "receiver_cpu_percent": round(100 * cpu / seconds),
     }  # fmt: skip
 

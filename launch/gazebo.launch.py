@@ -1,4 +1,4 @@
-"""A robot in Gazebo (gz-sim with ros_gz): world, robot, bridge, and the planned nodes on simulated time. Not run yet."""
+"""A robot in Gazebo (gz-sim with ros_gz): world, robot, bridge, the planned nodes on simulated time. Not run yet."""
 
 from gear_vla_ros.cli.gazebo_launching import gazebo_description
 

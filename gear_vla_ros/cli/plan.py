@@ -91,7 +91,7 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
         nodes.append(NodeSpec("ik_node", common))
     nodes.append(NodeSpec("target_node", common))
     nodes.append(NodeSpec("action_node", policy))
-    scene = {"use_scene": options.policy == "expert", "instruction": options.instruction}
+    scene: dict[str, Value] = {"use_scene": options.policy == "expert", "instruction": options.instruction}
     nodes.append(NodeSpec("vlm_node", {**policy, **scene}))
     nodes.append(NodeSpec("task_node", common))
     return nodes

@@ -174,6 +174,7 @@ def resample_indices(stamps_ns: npt.NDArray[np.int64], frames: int, rate_hz: flo
 
 
 def prepare_frames(frames: Tensor, image_size: int) -> Tensor:
-    """Frames [F, H, W, 3] uint8 -> [F, 3, image_size, image_size] float32 in -1..1, averaged over area when shrunk."""
-    pixels = frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-    return functional.interpolate(pixels, size=(image_size, image_size), mode="area")
+    """Frames [F, H, W, 3] uint8 -> [F, 3, image_size, image_size] float32 in -1..1, smoothed when shrunk."""
+    size = (image_size, image_size)
+    pixels = functional.interpolate(frames.permute(0, 3, 1, 2), size=size, mode="bilinear", antialias=True)
+    return pixels.float() / 127.5 - 1.0

@@ -86,7 +86,8 @@ def test_no_orphans_when_the_parent_is_killed(tmp_path):
         from gear_vla_ros.cli import processes
         from gear_vla_ros.cli.plan import BringUp, NodeSpec
         processes.command_line = lambda spec: [sys.executable, "-c", {CHILD!r}]
-        group = processes.ProcessGroup(BringUp(None, (NodeSpec("child", {{}}),), {{}}), lambda *_: print("up", flush=True))
+        plan = BringUp(None, (NodeSpec("child", {{}}),), {{}})
+        group = processes.ProcessGroup(plan, lambda *_: print("up", flush=True))
         group.__enter__()
         print(group.pids["child"], flush=True)
         time.sleep(60)

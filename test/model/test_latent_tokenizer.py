@@ -1,4 +1,4 @@
-"""The latent action tokenizer: knows no future, tells opposite motions apart, takes any frame rate, refuses bad input."""
+"""Latent action tokenizer: knows no future, tells opposite motions apart, takes any frame rate, refuses bad input."""
 
 from __future__ import annotations
 
