@@ -2,7 +2,8 @@
 
 Not run yet: Gazebo cannot be installed on the project's test machines. Written against gz-sim's documentation of
 JointTrajectoryController, JointStatePublisher and the camera sensor, and of ros_gz_bridge's
-`topic@ros_type[gz_type` arguments. Grippers with an interface of their own are not driven: ros_gz_bridge has no pair for std_msgs/Float64MultiArray.
+`topic@ros_type[gz_type` arguments. Grippers with an interface of their own are not driven: ros_gz_bridge has no pair
+for std_msgs/Float64MultiArray.
 """
 
 import math
