@@ -1,0 +1,136 @@
+"""The fast path: newest latents and newest state -> policy.act -> a chunk, on new latents and before one runs out."""
+
+import dataclasses
+import sys
+from typing import Any
+
+from gear_vla_ros.contracts import ActionChunk, ContractError, LatentAction, Policy, RobotState
+from gear_vla_ros.kinematics.model import RobotModel
+from gear_vla_ros.ros import convert
+from gear_vla_ros.ros.interface import Interface
+from gear_vla_ros.ros.joint_states import JointStateReader
+from gear_vla_ros.ros.node import run
+from gear_vla_ros.ros.policy_node import PolicyNode, PolicyParams
+from gear_vla_ros.ros.polling import Polled
+from gear_vla_ros.ros.topics import CHUNK, INSTRUCTION, JOINT_STATES, LATENTS
+from gear_vla_ros.ros.workers import NewestOnly
+from gear_vla_ros.runtime.latency import Percentiles
+from gear_vla_ros.settings import RuntimeSpec
+
+INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INSTRUCTION))
+CHECK_HZ = 20.0
+
+
+class Params(PolicyParams, RuntimeSpec):
+    """Parameters of the action_node."""
+
+
+class ActionNode(PolicyNode[Params]):
+    """Executor's thread: which latents are in force. Worker: reads the newest state, `act`, publishes the chunk."""
+
+    def __init__(self) -> None:
+        super().__init__("action_node", Params, INTERFACE)
+        self._reader = JointStateReader(self.robot, RobotModel(self.robot))
+        self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic)
+        self._latents: LatentAction | None = None
+        self._state: RobotState | None = None
+        self._instruction_id = 0
+        self._chunk_end_ns = 0
+        self._durations_ms, self._ages_ms = Percentiles(300), Percentiles(300)
+        self._chunks = self.advertise(CHUNK)
+        self.listen(LATENTS, self._on_latents)
+        self.listen(INSTRUCTION, self._on_instruction)
+        self.create_timer(1.0 / CHECK_HZ, self._on_check)
+        self.create_timer(1.0, self._on_second)
+        self.autostart()
+
+    def make_worker(self, policy: Policy) -> NewestOnly[LatentAction, ActionChunk]:
+        """Acts on the newest latents."""
+        return NewestOnly("act", self._act, self._on_chunk, self.refused)
+
+    def _on_instruction(self, message: Any) -> None:
+        self._instruction_id = convert.instruction_from_msg(message).id
+        if self._latents is not None and self._latents.instruction_id != self._instruction_id:
+            self._latents = None
+
+    def _on_latents(self, message: Any) -> None:
+        if self.worker is None or self.policy is None:
+            return
+        latents = convert.latents_from_msg(message, self.robot)
+        if (problem := self._problem(latents, self.policy)) is not None:
+            self.health.refuse(*problem)
+            return
+        self._latents = latents
+        self.worker.offer(latents)
+
+    def _problem(self, latents: LatentAction, policy: Policy) -> tuple[str, str] | None:
+        """Why these latents are not used: cause and line."""
+        age_s = (self.clock.now_ns() - latents.stamp_ns) * 1e-9
+        if latents.model_id != policy.model_id:
+            return "foreign_model", f"latents of model '{latents.model_id}', allowed '{policy.model_id}'"
+        if latents.instruction_id != self._instruction_id:
+            return "other_instruction", f"latents of {latents.instruction_id}, in force is {self._instruction_id}"
+        if age_s > self.robot.staleness.latents_s:
+            return "stale_latents", f"captured {age_s:.2f} s ago, allowed {self.robot.staleness.latents_s:g} s"
+        if age_s < -self.robot.sync.max_future_s:
+            return "future_latents", f"captured {-age_s:.2f} s ahead of now, allowed {self.robot.sync.max_future_s:g} s"
+        return None
+
+    def _on_check(self) -> None:
+        """Ask for another chunk of the same latents while the last one runs out."""
+        if self.worker is None or self._latents is None or not self.worker.idle:
+            return
+        now_ns = self.clock.now_ns()
+        fresh = now_ns - self._latents.stamp_ns < self.robot.staleness.latents_s * 1e9
+        if fresh and self._chunk_end_ns - now_ns < self.params.replan_before_end_s * 1e9:
+            self.worker.offer(self._latents)
+
+    def _act(self, latents: LatentAction) -> ActionChunk:
+        """One fast pass on the newest state; in the worker's thread. Raises ValueError when there is none to use."""
+        assert self.policy is not None
+        state = self._newest_state()
+        begun_ns = self.clock.now_ns()
+        age_s = (begun_ns - state.stamp_ns) * 1e-9
+        limits = self.robot.staleness.joint_states_s, self.robot.sync.max_future_s
+        if not -limits[1] <= age_s <= limits[0]:
+            raise ContractError(f"state: {age_s:.3f} s old, allowed -{limits[1]:g} (clocks) to {limits[0]:g}")
+        chunk = self.policy.act(latents, state)
+        self._durations_ms.add((self.clock.now_ns() - begun_ns) * 1e-6)
+        return chunk
+
+    def _newest_state(self) -> RobotState:
+        message = self._joints.newest()
+        if message is not None:
+            try:
+                self._state = self._reader.read(message)
+            except ContractError as error:
+                self.health.refuse(f"bad_message {self.robot.joint_states_topic}", str(error))
+        if self._state is None:
+            raise ContractError(f"state: no usable message on {self.robot.joint_states_topic} yet")
+        return self._state
+
+    def _on_chunk(self, chunk: ActionChunk) -> None:
+        """Publish; in the worker's thread."""
+        if chunk.instruction_id != self._instruction_id:
+            self.health.refuse("superseded", f"chunk of instruction {chunk.instruction_id} came after the next one")
+            return
+        now_ns = self.clock.now_ns()
+        self._chunks.publish(convert.chunk_to_msg(dataclasses.replace(chunk, produced_ns=now_ns), self.robot))
+        self._chunk_end_ns = chunk.end_ns
+        self.health.count(CHUNK.name)
+        self._ages_ms.add((now_ns - chunk.stamp_ns) * 1e-6)
+
+    def _on_second(self) -> None:
+        self.health.set("skipped latents", self.worker.skipped if self.worker else 0)
+        for name, figures in (("pass [ms]", self._durations_ms), ("state to chunk [ms]", self._ages_ms)):
+            self.health.set(f"{name} p50", figures.p(50))
+            self.health.set(f"{name} p99", figures.p(99))
+
+
+def main() -> int:
+    """Entry point."""
+    return run(ActionNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

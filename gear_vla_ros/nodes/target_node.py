@@ -1,0 +1,136 @@
+"""The executor's side of the policy: timeline and safety at 30 Hz, in a process of its own with nothing slow in it."""
+
+import sys
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from std_msgs.msg import Float64MultiArray
+
+from gear_vla_ros.contracts import CartesianTarget, ContractError
+from gear_vla_ros.kinematics.model import RobotModel
+from gear_vla_ros.ros import convert
+from gear_vla_ros.ros.clocks import RosClock
+from gear_vla_ros.ros.interface import Interface
+from gear_vla_ros.ros.joint_states import JointStateReader
+from gear_vla_ros.ros.node import GearNode, run
+from gear_vla_ros.ros.parameters import RobotParams
+from gear_vla_ros.ros.polling import Polled
+from gear_vla_ros.ros.topics import (
+    CHUNK,
+    GRIPPER,
+    INSTRUCTION,
+    JOINT_STATES,
+    RESET,
+    STATUS,
+    STOP,
+    TARGET,
+    TARGET_POSE,
+)  # fmt: skip
+from gear_vla_ros.runtime.follower import Follower
+from gear_vla_ros.runtime.latency import Percentiles
+from gear_vla_ros.settings import ArmSpec, RuntimeSpec
+
+INTERFACE = Interface(
+    publishes=(TARGET, TARGET_POSE, GRIPPER, STATUS),
+    subscribes=(JOINT_STATES, CHUNK, INSTRUCTION, STOP),
+    serves=(RESET,),
+)
+STATUS_HZ = 10.0
+JITTER_S = 10.0
+SWITCH_INTERVAL_S = 0.0005
+"""Longest time that another thread may hold the interpreter while a tick is due."""
+
+
+class Params(RobotParams, RuntimeSpec):
+    """Parameters of the target_node."""
+
+
+class TargetNode(GearNode[Params]):
+    """Everything runs in the executor's thread; joint states are read at the tick, so only chunks come in between."""
+
+    def __init__(self) -> None:
+        super().__init__("target_node", Params, INTERFACE)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._model = RobotModel(self.robot)
+        self._reader = JointStateReader(self.robot, self._model)
+        self._clock_ns = RosClock(self)
+        self._follower = Follower(self.robot, self.params, self._clock_ns)
+        self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic)
+        self._targets, self._status = self.advertise(TARGET), self.advertise(STATUS)
+        self._poses = {arm.name: self._pose_publishers(arm) for arm in self.robot.arms}
+        self._grippers = {
+            arm.name: self.advertise(GRIPPER, arm.gripper.topic)
+            for arm in self.robot.arms
+            if arm.command.interface == "pose" and arm.gripper.topic is not None
+        }
+        self.listen(CHUNK, self._on_chunk)
+        self.listen(INSTRUCTION, lambda message: self._follower.on_instruction(convert.instruction_from_msg(message)))
+        self.listen(STOP, self._on_stop)
+        self.serve(RESET, self._on_reset)
+        hz = self.robot.rates.target_hz
+        self._period_ns = round(1e9 / hz)
+        self._jitter_ms = Percentiles(round(JITTER_S * hz))
+        self._ticks, self._ticks_a_status = 0, max(1, round(hz / STATUS_HZ))
+        self._timer = self.create_timer(1.0 / hz, self._on_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.health.expect(TARGET.name, hz)
+
+    def _pose_publishers(self, arm: ArmSpec) -> list[Any]:
+        names = {f"/{arm.name}/target_pose"} | ({arm.command.topic} if arm.command.interface == "pose" else set())
+        return [self.advertise(TARGET_POSE, name) for name in sorted(names)]
+
+    def _on_chunk(self, message: Any) -> None:
+        self._follower.on_chunk(convert.chunk_from_msg(message, self.robot))
+
+    def _on_stop(self, message: Any) -> None:
+        if message.data:
+            self._follower.stop("operator")
+            self.get_logger().warning("stopped by /gear_vla/stop; /gear_vla/reset releases it")
+
+    def _on_reset(self, request: Any, response: Any) -> Any:
+        self._follower.reset()
+        response.accepted, response.message = True, "released; following goes on with the next chunk"
+        return response
+
+    def _on_tick(self) -> None:
+        self._jitter_ms.add((self._period_ns - self._timer.time_until_next_call()) % self._period_ns * 1e-6)
+        self._read_state()
+        target = self._follower.tick()
+        if target is not None:
+            self._publish(target)
+        self._ticks += 1
+        if self._ticks % self._ticks_a_status == 0:
+            self._publish_status()
+
+    def _read_state(self) -> None:
+        message = self._joints.newest()
+        if message is None:
+            return
+        try:
+            self._follower.on_state(self._reader.read(message))
+        except ContractError as error:
+            self.health.refuse(f"bad_message {self.robot.joint_states_topic}", str(error))
+
+    def _publish(self, target: CartesianTarget) -> None:
+        message = convert.target_to_msg(target, self.robot)
+        self._targets.publish(message)
+        self.health.count(TARGET.name)
+        for arm in message.arms:
+            for publisher in self._poses[arm.arm]:
+                publisher.publish(arm.pose)
+            if arm.arm in self._grippers:
+                position = self._model.gripper_from_unit(arm.arm, arm.gripper)
+                self._grippers[arm.arm].publish(Float64MultiArray(data=[position]))
+
+    def _publish_status(self) -> None:
+        jitter_ms = self._jitter_ms.p(99)
+        self.health.set("tick jitter p99 [ms]", jitter_ms)
+        self._status.publish(convert.status_to_msg(self._follower.status(), self._clock_ns.now_ns(), jitter_ms))
+
+
+def main() -> int:
+    """Entry point."""
+    return run(TargetNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

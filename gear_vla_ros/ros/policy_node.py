@@ -1,0 +1,123 @@
+"""Base of the two nodes that run a policy: its parameters, its life, and one worker thread."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import Field
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+
+from gear_vla_ros.contracts import Policy
+from gear_vla_ros.policies.registry import make_policy
+from gear_vla_ros.ros.clocks import RosClock
+from gear_vla_ros.ros.interface import Interface
+from gear_vla_ros.ros.node import GearLifecycleNode
+from gear_vla_ros.ros.parameters import RobotParams
+from gear_vla_ros.ros.running import StartError
+from gear_vla_ros.ros.workers import NewestOnly
+
+CLOSE_LIMIT_S = 5.0
+
+
+class PolicyParams(RobotParams):
+    """What both nodes take."""
+
+    policy: str = Field(default="expert", description="policy by name: expert or gear_vla")
+    checkpoint: str = Field(default="", description="checkpoint folder of gear_vla; empty: random tiny weights")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of random weights and of the flow's noise")
+    autostart: bool = Field(default=True, description="configure and activate at start")
+
+
+P = TypeVar("P", bound=PolicyParams)
+
+
+class PolicyNode(GearLifecycleNode[P], abc.ABC):
+    """configure makes the policy, activate warms it up and starts the worker, deactivate ends the worker.
+
+    Callbacks run in the executor's thread; `think` and `act` run in the worker, on the newest input.
+    """
+
+    policy: Policy | None = None
+    worker: NewestOnly[Any, Any] | None = None
+
+    def __init__(self, name: str, params: type[P], interface: Interface) -> None:
+        super().__init__(name, params, interface)
+        self.clock = RosClock(self)
+        self._why = ""
+
+    def autostart(self) -> None:
+        """Configure and activate, if the parameter says so. Raises StartError."""
+        success = TransitionCallbackReturn.SUCCESS
+        if not self.params.autostart:
+            return
+        if self.trigger_configure() != success or self.trigger_activate() != success:
+            raise StartError(self._why or "did not become active; the log says why")
+
+    @abc.abstractmethod
+    def make_worker(self, policy: Policy) -> NewestOnly[Any, Any]:
+        """The thread that calls `policy`."""
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Make the policy."""
+        params = self.params
+        return self._attempt(lambda: self._configure(params))
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Warm up and begin."""
+        done = self._attempt(self._activate)
+        return done if done != TransitionCallbackReturn.SUCCESS else super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End the worker; what it was working on is dropped."""
+        self._end_worker()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release the policy."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """As cleanup, from any state."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def refused(self, error: Exception) -> None:
+        """Count what the policy could not do; a ValueError is about the input, everything else about the policy."""
+        line = " ".join(str(error).split())
+        if isinstance(error, ValueError):
+            self.health.refuse("policy_refused", line)
+        else:
+            self.health.refuse("policy_error", f"{type(error).__name__}: {line}")
+
+    def close(self) -> None:
+        """End the worker, release the policy."""
+        ended = self._end_worker()
+        if self.policy is not None and ended:
+            self.policy.close()
+        self.policy = None
+
+    def _configure(self, params: PolicyParams) -> None:
+        self.policy = make_policy(params.policy, self.robot, checkpoint=params.checkpoint, seed=params.seed)
+        self.health.set("model", self.policy.model_id)
+
+    def _activate(self) -> None:
+        assert self.policy is not None
+        self.policy.warm_up()
+        self.worker = self.make_worker(self.policy)
+
+    def _attempt(self, step: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            step()
+        except (ValueError, LookupError, OSError, ImportError, RuntimeError) as error:
+            self._why = " ".join(str(error).split())
+            self.get_logger().error(self._why)
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def _end_worker(self) -> bool:
+        worker, self.worker = self.worker, None
+        if worker is None or worker.close(CLOSE_LIMIT_S):
+            return True
+        self.get_logger().error(f"the policy did not end its work within {CLOSE_LIMIT_S:.0f} s; its result is dropped")
+        return False
