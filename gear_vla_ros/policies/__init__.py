@@ -1,0 +1,1 @@
+"""Ways to get a chunk: the GEAR-VLA network, the simulator's scripted expert."""

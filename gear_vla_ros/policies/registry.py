@@ -1,0 +1,29 @@
+"""Policies by name. Importing this imports none of them: torch and MuJoCo load with the policy that needs them."""
+
+from importlib import import_module
+
+from gear_vla_ros.contracts import Policy
+from gear_vla_ros.settings import RobotSpec
+from gear_vla_ros.settings.errors import did_you_mean
+
+_POLICIES = {
+    "expert": ("gear_vla_ros.policies.expert", "ExpertPolicy"),
+    "gear_vla": ("gear_vla_ros.policies.gear_vla", "GearVlaPolicy"),
+}
+
+
+def policy_names() -> tuple[str, ...]:
+    """Names that `make_policy` takes."""
+    return tuple(_POLICIES)
+
+
+def make_policy(name: str, spec: RobotSpec, *, checkpoint: str = "", seed: int = 0) -> Policy:
+    """The policy of that name for a robot.
+
+    Raises ValueError naming what there is; SettingsError or OSError when a checkpoint cannot be used.
+    """
+    if name not in _POLICIES:
+        raise ValueError(f"policy: found '{name}'{did_you_mean(name, _POLICIES)}; allowed {', '.join(_POLICIES)}")
+    module, kind = _POLICIES[name]
+    policy: Policy = getattr(import_module(module), kind)(spec, checkpoint=checkpoint, seed=seed)
+    return policy
