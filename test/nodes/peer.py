@@ -1,0 +1,121 @@
+"""The other side of a node under test: a ROS node in the test's process, with bounded waits."""
+
+import time
+from collections import defaultdict
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image, JointState
+
+from gear_vla_ros.ros import images
+from gear_vla_ros.ros.stamps import to_msg
+
+LIMIT_S = 20.0
+
+
+class Peer:
+    """Publishes to and hears from the node under test. Everything runs in the test's thread."""
+
+    def __init__(self):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("peer", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.received = defaultdict(list)
+        self._publishers = {}
+        self._beats = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.executor.shutdown(timeout_sec=1.0)
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+
+    def hear(self, topic, name=None):
+        """Keep what comes on a topic in `received[name]`."""
+        name = name or topic.name
+        self.node.create_subscription(topic.type, name, self.received[name].append, topic.qos)
+        return self.received[name]
+
+    def say(self, topic, message, name=None):
+        """Publish, once somebody listens."""
+        name = name or topic.name
+        if name not in self._publishers:
+            self._publishers[name] = self.node.create_publisher(topic.type, name, topic.qos)
+            self.until(lambda: self._publishers[name].get_subscription_count() > 0, f"a subscriber of {name}")
+        self._publishers[name].publish(message)
+
+    def every(self, period_s, make):
+        """Call `make` again and again while spinning."""
+        self._beats.append([period_s, 0.0, make])
+
+    def still(self):
+        """No more calls of `every`."""
+        self._beats.clear()
+
+    def until(self, true, what, limit_s=LIMIT_S):
+        """Spin until the condition holds; its value."""
+        deadline = time.monotonic() + limit_s
+        while not (value := true()):
+            assert time.monotonic() < deadline, f"waited {limit_s:g} s for {what}"
+            self._turn()
+        return value
+
+    def spin(self, seconds):
+        """Spin for a while, where nothing is to happen."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._turn()
+
+    def call(self, service, request):
+        """Answer of a service of the node under test."""
+        client = self.node.create_client(service.type, service.name)
+        self.until(client.service_is_ready, f"the service {service.name}")
+        asking = client.call_async(request)
+        self.until(asking.done, f"an answer of {service.name}")
+        return asking.result()
+
+    def refused(self):
+        """Refusals by cause, from the newest diagnostics of every node."""
+        found = {}
+        for array in self.received["/diagnostics"]:
+            for status in array.status:
+                found |= {
+                    v.key.removeprefix("refused "): int(v.value) for v in status.values if v.key.startswith("refused ")
+                }
+        return found
+
+    def now_ns(self):
+        return time.time_ns()
+
+    def _turn(self):
+        for beat in self._beats:
+            if time.monotonic() - beat[1] >= beat[0]:
+                beat[1] = time.monotonic()
+                beat[2]()
+        self.executor.spin_once(timeout_sec=0.002)
+
+
+def joint_state(spec, q=None, stamp_ns=None, gripper=1.0):
+    """All joints of a robot at `q` by arm (home where not given), now."""
+    message = JointState()
+    message.header.stamp = to_msg(time.time_ns() if stamp_ns is None else stamp_ns)
+    for arm in spec.arms:
+        values = list(arm.home if q is None or arm.name not in q else q[arm.name])
+        hand = arm.gripper
+        position = hand.closed + gripper * (hand.open - hand.closed)
+        message.name += [*arm.joints, hand.joint, *hand.mimic]
+        message.position.extend([*values, position, *(position * factor for factor in hand.mimic.values())])
+    message.velocity = [0.0] * len(message.name)
+    return message
+
+
+def image(pixels, frame, stamp_ns=None, encoding="rgb8"):
+    """A camera's message."""
+    message = Image()
+    message.header.frame_id = frame
+    message.header.stamp = to_msg(time.time_ns() if stamp_ns is None else stamp_ns)
+    return images.fill(message, pixels, encoding)
