@@ -16,3 +16,7 @@ class RuntimeSpec(Spec):
     """A new chunk is asked for when less than this is left on the timeline."""
     slow_factor: float = Field(default=0.4, gt=0, le=1)
     """Share of the speed limits at grade SLOW."""
+    tracking_error_max_m: float = Field(default=0.10, gt=0, le=1)
+    """Distance of a measured tool from its target at which following starts anew from the measured pose."""
+    tracking_error_max_rad: float = Field(default=0.5, gt=0, le=3.2)
+    """The same for the angle between them."""

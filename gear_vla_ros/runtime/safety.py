@@ -1,0 +1,149 @@
+"""The last stage before a target leaves: workspace, speed and acceleration limits, scaled along the way."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gear_vla_ros.contracts import ArmState, ArmTarget, Grade, RobotState
+from gear_vla_ros.geometry import se3, so3
+from gear_vla_ros.runtime import steering
+from gear_vla_ros.runtime.steering import Array
+from gear_vla_ros.runtime.track import Desired
+from gear_vla_ros.settings.robot import RobotSpec, SafetySpec
+
+LAG_M, LAG_RAD = 0.01, 0.05
+"""Distance behind the desired pose from which an arm counts as limited."""
+OUTSIDE_M = 0.001
+"""Distance outside the workspace from which a desired pose counts as clamped."""
+GUARD_STEPS = 8
+
+
+class SafetyFilter:
+    """Turns desired poses into targets that never jump. One thread.
+
+    At every tick and for every arm: the change of the target is at most speed x dt, the change of its velocity at most
+    acceleration x dt (translation and rotation each as one vector), and it stays in the workspace box. SLOW scales the
+    speed limits by `slow_factor`; HOLD and STOP brake along the last twist to standstill.
+    """
+
+    def __init__(self, spec: RobotSpec, slow_factor: float = 0.4) -> None:
+        self._arms = {arm.name: ArmFilter(arm.name, arm.safety) for arm in spec.arms}
+        self._slow_factor = slow_factor
+
+    def start(self, state: RobotState) -> None:
+        """Begin at the measured poses, standing still. Raises KeyError when an arm is missing in `state`."""
+        for name, arm in self._arms.items():
+            arm.start(state.arms[name])
+
+    @property
+    def targets(self) -> dict[str, ArmTarget]:
+        """The last targets by arm."""
+        return {name: arm.target() for name, arm in self._arms.items()}
+
+    def step(
+        self, desired: Mapping[str, Desired], grade: Grade, dt: float
+    ) -> tuple[dict[str, ArmTarget], tuple[str, ...]]:
+        """Targets `dt` seconds after the last ones, by arm, and what limited them, as `workspace_left`, `limited_left`.
+
+        An arm without a desired pose brakes. With dt of zero nothing moves.
+        """
+        causes: list[str] = []
+        if dt > 0.0:
+            scale = self._slow_factor if grade is Grade.SLOW else 1.0
+            for name, arm in self._arms.items():
+                if grade >= Grade.HOLD or name not in desired:
+                    arm.brake(dt)
+                else:
+                    causes += arm.follow(desired[name], scale, dt)
+        return self.targets, tuple(causes)
+
+
+class ArmFilter:
+    """One arm's target in motion."""
+
+    def __init__(self, name: str, limits: SafetySpec) -> None:
+        self._name, self._limits = name, limits
+        self._low, self._high = np.array(limits.workspace_min), np.array(limits.workspace_max)
+        self._pose = np.eye(4)
+        self._twist = np.zeros(6)
+        self._gripper = 0.0
+
+    def start(self, state: ArmState) -> None:
+        """Stand still at the measured pose."""
+        rotation = so3.from_quat(so3.to_quat(state.base_T_tcp[:3, :3]))
+        self._pose = se3.from_rotation_translation(rotation, state.base_T_tcp[:3, 3])
+        self._twist = np.zeros(6)
+        self._gripper = min(max(state.gripper, 0.0), 1.0)
+
+    def target(self) -> ArmTarget:
+        return ArmTarget(self._pose, self._twist, self._gripper)
+
+    def brake(self, dt: float) -> None:
+        """One tick of braking along the last twist; the gripper stays."""
+        if self._twist.any():
+            self._advance(*self._braked(dt), dt)
+
+    def follow(self, desired: Desired, scale: float, dt: float) -> list[str]:
+        """One tick towards `desired`; what stood in the way."""
+        limits = self._limits
+        goal, feed, outside = self._inside(desired)
+        error = se3.difference(se3.advance(self._pose, feed * dt), goal)
+        linear = steering.towards(
+            self._twist[:3], error[:3], feed[:3], scale * limits.max_linear_speed, limits.max_linear_acceleration, dt
+        )
+        angular = steering.towards(
+            self._twist[3:], error[3:], feed[3:], scale * limits.max_angular_speed, limits.max_angular_acceleration, dt
+        )
+        left = error + feed * dt - np.concatenate([linear, angular]) * dt
+        self._advance(self._guarded(linear, dt), angular, dt)
+        stroke = scale * limits.max_gripper_speed * dt
+        self._gripper += min(max(desired.gripper - self._gripper, -stroke), stroke)
+        causes = [f"workspace_{self._name}"] if outside else []
+        if left[:3] @ left[:3] > LAG_M**2 or left[3:] @ left[3:] > LAG_RAD**2:
+            causes.append(f"limited_{self._name}")
+        return causes
+
+    def _inside(self, desired: Desired) -> tuple[Array, Array, bool]:
+        """The nearest pose in the workspace, the twist without what leads out of it, and whether it was outside."""
+        xyz = desired.base_T_tcp[:3, 3]
+        clamped = np.minimum(np.maximum(xyz, self._low), self._high)
+        beyond = xyz - clamped
+        if not beyond.any():
+            return desired.base_T_tcp, desired.twist, False
+        goal, feed = desired.base_T_tcp.copy(), desired.twist.copy()
+        goal[:3, 3] = clamped
+        feed[:3][beyond != 0.0] = 0.0
+        return goal, feed, bool(np.abs(beyond).max() > OUTSIDE_M)
+
+    def _braked(self, dt: float) -> tuple[Array, Array]:
+        return (
+            steering.braked(self._twist[:3], self._limits.max_linear_acceleration, dt),
+            steering.braked(self._twist[3:], self._limits.max_angular_acceleration, dt),
+        )
+
+    def _guarded(self, linear: Array, dt: float) -> Array:
+        """The velocity nearest to `linear`, on the way from braking to it, from which braking still ends inside.
+
+        Braking from the last velocity ends where the last tick saw that it would, so it is always open.
+        """
+        if self._stops_inside(linear, dt):
+            return linear
+        safe, _ = self._braked(dt)
+        low, high = 0.0, 1.0
+        for _ in range(GUARD_STEPS):
+            middle = 0.5 * (low + high)
+            if self._stops_inside(safe + middle * (linear - safe), dt):
+                low = middle
+            else:
+                high = middle
+        return safe + low * (linear - safe)
+
+    def _stops_inside(self, linear: Array, dt: float) -> bool:
+        """Whether braking ends in the box, or, having begun outside of it, no farther outside."""
+        xyz = self._pose[:3, 3]
+        end = steering.stopping_point(xyz, linear, self._limits.max_linear_acceleration, dt)
+        return bool(np.all((end >= np.minimum(self._low, xyz)) & (end <= np.maximum(self._high, xyz))))
+
+    def _advance(self, linear: Array, angular: Array, dt: float) -> None:
+        self._twist = np.concatenate([linear, angular])
+        self._pose = se3.advance(self._pose, self._twist * dt)
