@@ -5,16 +5,15 @@ import sys
 from typing import Any
 
 from gear_vla_ros.contracts import ActionChunk, ContractError, LatentAction, Policy, RobotState
-from gear_vla_ros.kinematics.model import RobotModel
+from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.node import run
-from gear_vla_ros.ros.policy_node import PolicyNode, PolicyParams
+from gear_vla_ros.ros.policy_node import LatencyFigures, PolicyNode, PolicyParams
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.topics import CHUNK, INSTRUCTION, JOINT_STATES, LATENTS
 from gear_vla_ros.ros.workers import NewestOnly
-from gear_vla_ros.runtime.latency import Percentiles
 from gear_vla_ros.settings import RuntimeSpec
 
 INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INSTRUCTION))
@@ -36,12 +35,12 @@ class ActionNode(PolicyNode[Params]):
         self._state: RobotState | None = None
         self._instruction_id = 0
         self._chunk_end_ns = 0
-        self._durations_ms, self._ages_ms = Percentiles(300), Percentiles(300)
+        self._pass = LatencyFigures(self.health, "fast pass")
+        self._state_to_chunk = LatencyFigures(self.health, "state to chunk")
         self._chunks = self.advertise(CHUNK)
         self.listen(LATENTS, self._on_latents)
         self.listen(INSTRUCTION, self._on_instruction)
         self.create_timer(1.0 / CHECK_HZ, self._on_check)
-        self.create_timer(1.0, self._on_second)
         self.autostart()
 
     def make_worker(self, policy: Policy) -> NewestOnly[LatentAction, ActionChunk]:
@@ -95,7 +94,7 @@ class ActionNode(PolicyNode[Params]):
         if not -limits[1] <= age_s <= limits[0]:
             raise ContractError(f"state: {age_s:.3f} s old, allowed -{limits[1]:g} (clocks) to {limits[0]:g}")
         chunk = self.policy.act(latents, state)
-        self._durations_ms.add((self.clock.now_ns() - begun_ns) * 1e-6)
+        self._pass.add(self.clock.now_ns() - begun_ns)
         return chunk
 
     def _newest_state(self) -> RobotState:
@@ -118,13 +117,8 @@ class ActionNode(PolicyNode[Params]):
         self._chunks.publish(convert.chunk_to_msg(dataclasses.replace(chunk, produced_ns=now_ns), self.robot))
         self._chunk_end_ns = chunk.end_ns
         self.health.count(CHUNK.name)
-        self._ages_ms.add((now_ns - chunk.stamp_ns) * 1e-6)
-
-    def _on_second(self) -> None:
+        self._state_to_chunk.add(now_ns - chunk.stamp_ns)
         self.health.set("skipped latents", self.worker.skipped if self.worker else 0)
-        for name, figures in (("pass [ms]", self._durations_ms), ("state to chunk [ms]", self._ages_ms)):
-            self.health.set(f"{name} p50", figures.p(50))
-            self.health.set(f"{name} p99", figures.p(99))
 
 
 def main() -> int:

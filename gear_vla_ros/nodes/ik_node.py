@@ -2,14 +2,16 @@
 
 import sys
 import time
-from typing import Any
+from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 
 from gear_vla_ros.contracts import CartesianTarget, ContractError, RobotState
 from gear_vla_ros.geometry import se3
-from gear_vla_ros.kinematics.ik import DifferentialIk
-from gear_vla_ros.kinematics.model import RobotModel
+from gear_vla_ros.kinematics.differential_ik import DifferentialIk
+from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.clocks import RosClock
 from gear_vla_ros.ros.commands import CommandEncoder
@@ -20,6 +22,8 @@ from gear_vla_ros.ros.parameters import RobotParams
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.running import StartError
 from gear_vla_ros.ros.topics import COMMANDS, GRIPPER, JOINT_STATES, TARGET
+
+Array = NDArray[np.float64]
 
 INTERFACE = Interface(publishes=(*COMMANDS.values(), GRIPPER), subscribes=(JOINT_STATES, TARGET))
 EXTRAPOLATED_PERIODS = 1.5
@@ -50,15 +54,15 @@ class IkNode(GearNode[Params]):
         self._ik, self._encoder = DifferentialIk(model), CommandEncoder(self.robot)
         self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic)
         self._targets = Polled(self, INTERFACE, TARGET)
-        self._publishers = {
-            a.command.topic: self.advertise(COMMANDS[a.command.interface], a.command.topic) for a in self._arms
+        self._commands = {
+            arm.command.topic: self.advertise(COMMANDS[arm.command.interface], arm.command.topic) for arm in self._arms
         }
         for arm in self._arms:
             if arm.gripper.topic is not None:
-                self._publishers[arm.gripper.topic] = self.advertise(GRIPPER, arm.gripper.topic)
+                self._commands[arm.gripper.topic] = self.advertise(GRIPPER, arm.gripper.topic)
         self._target: CartesianTarget | None = None
         self._measured: RobotState | None = None
-        self._q: dict[str, Any] | None = None
+        self._q: Mapping[str, Array] | None = None
         hz = self.robot.rates.ik_hz
         self._period_s, self._ticked_s, self._ticks = 1.0 / hz, 0.0, 0
         self._ticks_a_measure = max(1, round(hz / MEASURE_HZ))
@@ -81,7 +85,7 @@ class IkNode(GearNode[Params]):
         if self._q is None or self._ticks % self._ticks_a_measure == 0:
             self._measure(now_ns)
         if self._q is not None:
-            self._command(self._target, age_s, dt)
+            self._command(self._q, self._target, age_s, dt)
 
     def _read_target(self) -> None:
         message = self._targets.newest()
@@ -105,21 +109,21 @@ class IkNode(GearNode[Params]):
         if self._measured is None or now_ns - self._measured.stamp_ns > limit_s * 1e9:
             self._pause("stale_joint_states", f"older than {limit_s:g} s, or none yet; not commanding")
             return
-        measured = {arm.name: self._measured.arms[arm.name].q for arm in self._arms}
+        measured: dict[str, Array] = {arm.name: self._measured.arms[arm.name].q for arm in self._arms}
         far = self._q is not None and max(abs(self._q[name] - q).max() for name, q in measured.items())
         if far > FAR_RAD:
             self.health.refuse("far_from_command", f"a joint is {far:.2f} rad off, allowed {FAR_RAD}; beginning at it")
         if self._q is None or far > FAR_RAD:
             self._q = measured
 
-    def _command(self, target: CartesianTarget, age_s: float, dt: float) -> None:
+    def _command(self, q: Mapping[str, Array], target: CartesianTarget, age_s: float, dt: float) -> None:
+        """One step of all arms towards the target, carried on to now."""
         ahead_s = min(max(age_s, 0.0), EXTRAPOLATED_PERIODS / self.robot.rates.target_hz)
         arms = {arm.name: target.arms[arm.name] for arm in self._arms}
-        poses = {name: se3.advance(arm.base_T_tcp, arm.twist * ahead_s) for name, arm in arms.items()}
-        result = self._ik.step(self._q, poses, dt)
-        self._q = dict(result.q)
+        poses: dict[str, Array] = {name: se3.advance(arm.base_T_tcp, arm.twist * ahead_s) for name, arm in arms.items()}
+        self._q = self._ik.step(q, poses, dt).q
         for topic, message in self._encoder.encode(self._q, {name: arm.gripper for name, arm in arms.items()}):
-            self._publishers[topic].publish(message)
+            self._commands[topic].publish(message)
         self.health.count("commands")
 
     def _pause(self, cause: str, line: str) -> None:

@@ -7,7 +7,7 @@ from rclpy.clock import Clock, ClockType
 from std_msgs.msg import Float64MultiArray
 
 from gear_vla_ros.contracts import CartesianTarget, ContractError
-from gear_vla_ros.kinematics.model import RobotModel
+from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.clocks import RosClock
 from gear_vla_ros.ros.interface import Interface
@@ -28,6 +28,7 @@ from gear_vla_ros.ros.topics import (
 )  # fmt: skip
 from gear_vla_ros.runtime.follower import Follower
 from gear_vla_ros.runtime.latency import Percentiles
+from gear_vla_ros.runtime.refused import Refused
 from gear_vla_ros.settings import ArmSpec, RuntimeSpec
 
 INTERFACE = Interface(
@@ -79,7 +80,11 @@ class TargetNode(GearNode[Params]):
         return [self.advertise(TARGET_POSE, name) for name in sorted(names)]
 
     def _on_chunk(self, message: Any) -> None:
-        self._follower.on_chunk(convert.chunk_from_msg(message, self.robot))
+        chunk = convert.chunk_from_msg(message, self.robot)
+        try:
+            self._follower.on_chunk(chunk)
+        except Refused as refused:
+            self.health.refuse(f"chunk_{refused.cause}", str(refused))
 
     def _on_stop(self, message: Any) -> None:
         if message.data:

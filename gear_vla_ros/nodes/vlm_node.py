@@ -1,22 +1,22 @@
 """The slow path: synchronised views and state -> policy.think -> latents, on the newest observation only."""
 
+import functools
 import sys
 from typing import Any
 
 from pydantic import Field
 
 from gear_vla_ros.contracts import ContractError, Instruction, LatentAction, Observation, Policy
-from gear_vla_ros.kinematics.model import RobotModel
+from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert, images
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.node import run
-from gear_vla_ros.ros.policy_node import PolicyNode, PolicyParams
+from gear_vla_ros.ros.policy_node import LatencyFigures, PolicyNode, PolicyParams
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.stamps import to_ns
 from gear_vla_ros.ros.topics import CAMERA, INSTRUCTION, JOINT_STATES, LATENTS, SCENE, SET_INSTRUCTION
 from gear_vla_ros.ros.workers import NewestOnly
-from gear_vla_ros.runtime.latency import Percentiles
 from gear_vla_ros.runtime.synchroniser import Synchroniser
 from gear_vla_ros.settings import CameraSpec
 
@@ -25,6 +25,8 @@ INTERFACE = Interface(
     subscribes=(CAMERA, JOINT_STATES, SCENE),
     serves=(SET_INSTRUCTION,),
 )
+
+RETRY_HZ = 50.0
 
 
 class Params(PolicyParams):
@@ -41,19 +43,20 @@ class VlmNode(PolicyNode[Params]):
     def __init__(self) -> None:
         super().__init__("vlm_node", Params, INTERFACE)
         self._reader = JointStateReader(self.robot, RobotModel(self.robot))
-        self._synchroniser = Synchroniser([camera.role for camera in self.robot.cameras], self.robot.sync)
+        self._synchroniser = Synchroniser([camera.role for camera in self.robot.cameras], self.robot.sync, self.clock)
         self._instruction: Instruction | None = None
         self._scene: Any = None
-        self._offered_ns = 0
-        self._passes_ms, self._ages_ms = Percentiles(100), Percentiles(100)
+        self._incomplete = False
+        self._capture_to_latents = LatencyFigures(self.health, "capture to latents")
         self._latents = self.advertise(LATENTS)
         self._instructions = self.advertise(INSTRUCTION)
         self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic, depth=400)
         self._scenes = Polled(self, INTERFACE, SCENE) if self.params.use_scene else None
         for camera in self.robot.cameras:
-            self.listen(CAMERA, lambda message, camera=camera: self._on_image(camera, message), camera.topic)
+            self.listen(CAMERA, functools.partial(self._on_image, camera), camera.topic)
             self.health.expect(camera.topic, min(camera.rate_hz, self.robot.sim.camera_rate_hz))
         self.serve(SET_INSTRUCTION, self._on_set_instruction)
+        self.create_timer(1.0 / RETRY_HZ, self._offer)
         self.create_timer(1.0, self._on_second)
         self.autostart()
 
@@ -70,9 +73,9 @@ class VlmNode(PolicyNode[Params]):
         if (message.width, message.height) not in sizes:
             allowed = " or ".join(f"{width}x{height}" for width, height in sorted(sizes))
             raise ContractError(f"image: {message.width}x{message.height}, allowed {allowed}, as in the robot's YAML")
-        self._add_states()
         self._synchroniser.add_image(camera.role, to_ns(message.header.stamp), images.view(message))
-        self._offer(self.worker)
+        self._incomplete = True
+        self._offer()
 
     def _add_states(self) -> None:
         for message in self._joints.all():
@@ -82,18 +85,22 @@ class VlmNode(PolicyNode[Params]):
             except ContractError as error:
                 self.health.refuse(f"bad_message {self.robot.joint_states_topic}", str(error))
 
-    def _offer(self, worker: NewestOnly[Observation, LatentAction]) -> None:
-        """Hand the newest complete observation to the worker, once."""
-        if self._instruction is None:
+    def _offer(self) -> None:
+        """Hand the newest complete observation to the worker; also tried while the state after an image is awaited."""
+        if self.worker is None or self._instruction is None or not self._incomplete:
             return
+        self._add_states()
         observation = self._synchroniser.newest(self._instruction, self._newest_scene())
-        if observation is not None and observation.stamp_ns > self._offered_ns:
-            self._offered_ns = observation.stamp_ns
-            worker.offer(observation)
+        if observation is not None:
+            self._incomplete = False
+            self.worker.offer(observation)
 
     def _newest_scene(self) -> Any:
         if self._scenes is not None and (message := self._scenes.newest()) is not None:
-            self._scene = convert.scene_from_msg(message)
+            try:
+                self._scene = convert.scene_from_msg(message)
+            except ContractError as error:
+                self.health.refuse(f"bad_message {SCENE.name}", str(error))
         return self._scene
 
     def _on_latents(self, latents: LatentAction) -> None:
@@ -104,8 +111,7 @@ class VlmNode(PolicyNode[Params]):
             return
         self._latents.publish(convert.latents_to_msg(latents, self.robot))
         self.health.count(LATENTS.name)
-        self._passes_ms.add(sum(latents.latency_ns.values()) * 1e-6)
-        self._ages_ms.add((self.clock.now_ns() - latents.stamp_ns) * 1e-6)
+        self._capture_to_latents.add(self.clock.now_ns() - latents.stamp_ns)
 
     def _on_set_instruction(self, request: Any, response: Any) -> Any:
         response.id = 0 if self._instruction is None else self._instruction.id
@@ -128,10 +134,9 @@ class VlmNode(PolicyNode[Params]):
 
     def _on_second(self) -> None:
         self.health.set("instruction", self._instruction.text if self._instruction else "none, waiting for one")
+        self.health.set("missing", "; ".join(self._synchroniser.missing()) or "nothing")
+        self.health.set("skew [ms]", self._synchroniser.skew_ns * 1e-6)
         self.health.set("skipped observations", self.worker.skipped if self.worker else 0)
-        for name, figures in (("pass [ms]", self._passes_ms), ("capture to latents [ms]", self._ages_ms)):
-            self.health.set(f"{name} p50", figures.p(50))
-            self.health.set(f"{name} p99", figures.p(99))
 
 
 def main() -> int:

@@ -10,11 +10,13 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from gear_vla_ros.contracts import Policy
 from gear_vla_ros.policies.registry import make_policy
 from gear_vla_ros.ros.clocks import RosClock
+from gear_vla_ros.ros.health import Health
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.node import GearLifecycleNode
 from gear_vla_ros.ros.parameters import RobotParams
 from gear_vla_ros.ros.running import StartError
 from gear_vla_ros.ros.workers import NewestOnly
+from gear_vla_ros.runtime.latency import Percentiles
 
 CLOSE_LIMIT_S = 5.0
 
@@ -29,6 +31,19 @@ class PolicyParams(RobotParams):
 
 
 P = TypeVar("P", bound=PolicyParams)
+
+
+class LatencyFigures:
+    """p50 and p99 of a latency, in the node's diagnostics. For one thread."""
+
+    def __init__(self, health: Health, name: str, window: int = 100) -> None:
+        self._health, self._name, self._ms = health, name, Percentiles(window)
+
+    def add(self, latency_ns: int) -> None:
+        """One more measurement."""
+        self._ms.add(latency_ns * 1e-6)
+        for percent in (50, 99):
+            self._health.set(f"{self._name} p{percent} [ms]", self._ms.p(percent))
 
 
 class PolicyNode(GearLifecycleNode[P], abc.ABC):
@@ -59,8 +74,7 @@ class PolicyNode(GearLifecycleNode[P], abc.ABC):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Make the policy."""
-        params = self.params
-        return self._attempt(lambda: self._configure(params))
+        return self._attempt(self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Warm up and begin."""
@@ -97,7 +111,8 @@ class PolicyNode(GearLifecycleNode[P], abc.ABC):
             self.policy.close()
         self.policy = None
 
-    def _configure(self, params: PolicyParams) -> None:
+    def _configure(self) -> None:
+        params: PolicyParams = self.params
         self.policy = make_policy(params.policy, self.robot, checkpoint=params.checkpoint, seed=params.seed)
         self.health.set("model", self.policy.model_id)
 
