@@ -40,6 +40,7 @@ class EpisodeReader:
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
         self._types = Typestore()
+        self._known: set[str] = set()
 
     def raw(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
         """Messages of `topics` (None: all) as bytes. A damaged end stops it and is told in `problem`."""
@@ -60,12 +61,15 @@ class EpisodeReader:
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:
         """(topic, log time [ns], message) of `topics` (None: all); arrays of numbers are numpy arrays."""
-        known: set[str] = set()
         for raw in self.raw(topics):
-            if raw.type not in known:
-                self._register(raw.type)
-                known.add(raw.type)
-            yield raw.topic, raw.log_ns, self._types.deserialize_cdr(raw.data, raw.type)
+            yield raw.topic, raw.log_ns, self.decode(raw)
+
+    def decode(self, raw: RawMessage) -> Any:
+        """The message in a raw message of this episode; arrays of numbers are numpy arrays."""
+        if raw.type not in self._known:
+            self._register(raw.type)
+            self._known.add(raw.type)
+        return self._types.deserialize_cdr(raw.data, raw.type)
 
     def _note(self, record: Any) -> None:
         if isinstance(record, Schema):

@@ -1,12 +1,15 @@
 """Serialised messages made without ROS, from the same definitions that the writer embeds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.store import Typestore
 
+from gear_vla_ros.geometry import so3
 from gear_vla_ros.recording.definitions import definition
+from gear_vla_ros.settings import CameraSpec
 
 TYPES = Typestore()
 
@@ -48,5 +51,48 @@ def image(ns: int, pixels: Any, frame: str = "camera", encoding: str = "rgb8") -
         make(
             "sensor_msgs/Image", header=header(ns, frame), height=height, width=width, encoding=encoding,
             is_bigendian=0, step=3 * width, data=np.ascontiguousarray(pixels).reshape(-1),
+        )
+    )  # fmt: skip
+
+
+def pose(a_T_b: Any) -> Any:
+    x, y, z, w = so3.to_quat(a_T_b[:3, :3]).tolist()
+    position = make("geometry_msgs/Point", **dict(zip("xyz", a_T_b[:3, 3].tolist(), strict=True)))
+    return make(
+        "geometry_msgs/Pose", position=position, orientation=make("geometry_msgs/Quaternion", x=x, y=y, z=z, w=w)
+    )
+
+
+def transforms_message(ns: int, parent: str, children: Mapping[str, Any]) -> Any:
+    """tf2_msgs/TFMessage of `parent_T_child` by child."""
+    known("tf2_msgs/msg/TFMessage")
+    listed = []
+    for child, parent_T_child in children.items():
+        at = pose(parent_T_child)
+        place = make("geometry_msgs/Vector3", x=at.position.x, y=at.position.y, z=at.position.z)
+        moved = make("geometry_msgs/Transform", translation=place, rotation=at.orientation)
+        listed.append(
+            make("geometry_msgs/TransformStamped", header=header(ns, parent), child_frame_id=child, transform=moved)
+        )
+    return make("tf2_msgs/TFMessage", transforms=listed)
+
+
+def transforms(ns: int, parent: str, children: Mapping[str, Any]) -> bytes:
+    return cdr(transforms_message(ns, parent, children))
+
+
+def instruction(ns: int, text: str) -> bytes:
+    return cdr(make("gear_vla_ros/Instruction", header=header(ns), id=1, text=text, kind="language"))
+
+
+def camera_info(ns: int, camera: CameraSpec) -> bytes:
+    k = np.array([camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1], dtype=np.float64)
+    region = make("sensor_msgs/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    return cdr(
+        make(
+            "sensor_msgs/CameraInfo", header=header(ns, camera.frame), height=camera.height, width=camera.width,
+            distortion_model="plumb_bob", d=np.zeros(5), k=k, r=np.eye(3).reshape(-1),
+            p=np.concatenate([k.reshape(3, 3), np.zeros((3, 1))], axis=1).reshape(-1),
+            binning_x=0, binning_y=0, roi=region,
         )
     )  # fmt: skip
