@@ -1,0 +1,141 @@
+"""The scripted expert: from the simulator's ground truth to the same latents and chunks as the network's."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gear_vla_ros.contracts import ActionChunk, ArmChunk, Instruction, KvCache, LatentAction, Observation, RobotState
+from gear_vla_ros.contracts.naming import lifted_object
+from gear_vla_ros.geometry import se3
+from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.policies.lift import Lift, Tool
+from gear_vla_ros.settings import RobotSpec
+
+Array = NDArray[np.float64]
+
+STEPS, RATE_HZ = 30, 30.0
+_POSE, _SIZE = slice(1, 10), slice(10, 13)
+_PACKED = 13
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a slow pass decided: which arm lifts what. size: full extents `[3]` in m."""
+
+    arm: str
+    world_T_object: Array
+    size: Array
+
+
+class ExpertPolicy:
+    """Lifts the object that the instruction names.
+
+    `think` looks up the object and chooses the arm; its decision travels inside the `LatentAction`, packed where the
+    network's keys and values would be. `act` rolls one second out from the present state alone.
+    """
+
+    def __init__(self, spec: RobotSpec, checkpoint: str = "", seed: int = 0) -> None:
+        """`checkpoint` and `seed` mean nothing here; all policies are made alike."""
+        self._spec = spec
+        model = RobotModel(spec)
+        self._arms = [arm.name for arm in spec.arms]
+        self._world_T_base = {arm: model.world_T_base(arm) for arm in self._arms}
+        self._lift = {arm.name: Lift(_stroke(spec, arm.name)) for arm in spec.arms}
+        self._thoughts = self._acts = 0
+        self._chosen: tuple[int, str] = (0, "")
+
+    @property
+    def model_id(self) -> str:
+        """One per robot."""
+        return f"expert-1-{self._spec.name}"
+
+    def accepts(self, instruction: Instruction) -> None:
+        """Raises ValueError unless a known object is to be lifted."""
+        lifted_object(instruction.text)
+
+    def think(self, observation: Observation) -> LatentAction:
+        """Find the object, choose the arm. Raises ValueError without ground truth or without the object."""
+        if observation.scene is None:
+            raise ValueError("observation.scene: none; the expert needs the simulator's ground truth")
+        begun = time.perf_counter_ns()
+        name = lifted_object(observation.instruction.text, observation.scene)
+        target = observation.scene[name]
+        arm = self._choose(observation.instruction.id, target.world_T_object)
+        self._thoughts += 1
+        packed = _pack(self._arms.index(arm), target.world_T_object, target.size)
+        return LatentAction(
+            stamp_ns=observation.stamp_ns,
+            sequence=self._thoughts,
+            model_id=self.model_id,
+            instruction_id=observation.instruction.id,
+            ids=np.array([self._arms.index(arm)]),
+            cache=KvCache(packed, packed),
+            anchors={arm: state.base_T_tcp for arm, state in observation.state.arms.items()},
+            latency_ns={"plan": time.perf_counter_ns() - begun},
+        )
+
+    def act(self, latents: LatentAction, state: RobotState) -> ActionChunk:
+        """One second from the present state; arms without work stand still. Raises ValueError on foreign latents."""
+        if latents.model_id != self.model_id:
+            raise ValueError(f"latents.model_id: '{latents.model_id}', allowed '{self.model_id}'")
+        decision = self._unpack(latents)
+        if decision.arm not in state.arms:
+            raise ValueError(f"state.arms: {', '.join(state.arms)}; the latents are for '{decision.arm}'")
+        self._acts += 1
+        return ActionChunk(
+            stamp_ns=state.stamp_ns,
+            sequence=self._acts,
+            model_id=self.model_id,
+            instruction_id=latents.instruction_id,
+            latent_sequence=latents.sequence,
+            arms={arm: self._arm_chunk(arm, state, decision) for arm in state.arms},
+            rate_hz=RATE_HZ,
+        )
+
+    def warm_up(self) -> None:
+        """Nothing is slow the first time."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _choose(self, instruction_id: int, world_T_object: Array) -> str:
+        """The arm whose base is nearest; it keeps the work until the next instruction."""
+        if self._chosen[0] != instruction_id:
+            distance = {
+                arm: float(np.linalg.norm((world_T_object - b)[:2, 3])) for arm, b in self._world_T_base.items()
+            }
+            self._chosen = instruction_id, min(distance, key=lambda arm: distance[arm])
+        return self._chosen[1]
+
+    def _arm_chunk(self, arm: str, state: RobotState, decision: Decision) -> ArmChunk:
+        base_T_anchor, gripper = state.arms[arm].base_T_tcp, state.arms[arm].gripper
+        if arm != decision.arm:
+            return ArmChunk(base_T_anchor, np.tile(np.eye(4), (STEPS, 1, 1)), np.full(STEPS, gripper))
+        world_T_anchor = self._world_T_base[arm] @ base_T_anchor
+        tool, poses, commands = Tool(world_T_anchor, gripper), [], []
+        for _ in range(STEPS):
+            tool, command = self._lift[arm].step(tool, decision.world_T_object, decision.size, 1 / RATE_HZ)
+            poses.append(tool.world_T_tcp)
+            commands.append(command)
+        anchor_T_tcp = se3.inverse(world_T_anchor) @ np.stack(poses)
+        return ArmChunk(base_T_anchor, anchor_T_tcp, np.array(commands))
+
+    def _unpack(self, latents: LatentAction) -> Decision:
+        values = latents.cache.keys.astype(np.float64).ravel()
+        if len(values) != _PACKED or not 0 <= round(values[0]) < len(self._arms):
+            raise ValueError(f"latents.cache: {list(latents.cache.keys.shape)}, allowed [1, 1, 1, {_PACKED}]")
+        return Decision(self._arms[round(values[0])], se3.from_xyz_rot6d(values[_POSE]), values[_SIZE])
+
+
+def _pack(arm: int, world_T_object: Array, size: Array) -> NDArray[np.float32]:
+    """`[1, 1, 1, 13]`: arm index, xyz and rot6d, size."""
+    values = np.concatenate([[arm], se3.to_xyz_rot6d(world_T_object), size])
+    return values.astype(np.float32).reshape(1, 1, 1, _PACKED)
+
+
+def _stroke(spec: RobotSpec, arm: str) -> float:
+    """Opening between the fingers at 1 [m]: all fingers move alike."""
+    gripper = spec.arm(arm).gripper
+    return abs(gripper.open - gripper.closed) * (1 + len(gripper.mimic))

@@ -1,0 +1,85 @@
+"""Lifting from above, without memory: what to do next follows from where tool, fingers and object are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gear_vla_ros.geometry import se3, so3
+
+Array = NDArray[np.float64]
+
+HOVER_M, LIFT_M = 0.10, 0.16
+CRUISE_M_S, DESCEND_M_S, LIFT_M_S, TURN_RAD_S, FINGER_1_S = 0.25, 0.12, 0.15, 1.2, 2.0
+OVER_M, ALIGNED_RAD = 0.012, 0.12
+"""How near the grasp's axis the tool must be to descend."""
+AT_M = 0.012
+"""How near the grasp the tool must be to close."""
+HELD_ACROSS_M, HELD_ALONG_M = 0.03, 0.08
+"""Where an object between the fingers may be: its pose is as old as the slow pass."""
+SLACK = 0.08
+"""Opening beyond the object's width that still counts as holding it."""
+TABLE_CLEARANCE_M = 0.012
+
+
+@dataclass(frozen=True)
+class Tool:
+    """Pose of the tool and opening of its fingers, 0 to 1."""
+
+    world_T_tcp: Array
+    opening: float
+
+
+@dataclass(frozen=True)
+class Lift:
+    """stroke_m: distance between the fingers when fully open."""
+
+    stroke_m: float
+
+    def step(self, tool: Tool, world_T_object: Array, size: Array, dt: float) -> tuple[Tool, float]:
+        """The tool after `dt` seconds, and what its gripper is told (0 closed, 1 open)."""
+        grasp, width = _grasp(tool.world_T_tcp, world_T_object, size)
+        held_at = min(width / self.stroke_m, 1.0)
+        away = tool.world_T_tcp[:3, 3] - grasp[:3, 3]
+        across, up = float(np.linalg.norm(away[:2])), float(away[2])
+        turn = float(so3.angle_between(tool.world_T_tcp[:3, :3], grasp[:3, :3]))
+        around = across < HELD_ACROSS_M and -HELD_ALONG_M < up < HELD_ALONG_M
+        if around and held_at - SLACK < tool.opening < held_at + SLACK:
+            top = tool.world_T_tcp.copy()
+            top[2, 3] = max(top[2, 3], LIFT_M + float(size[2]))
+            return Tool(_towards(tool.world_T_tcp, top, LIFT_M_S, dt), tool.opening), 0.0
+        if across < AT_M and abs(up) < AT_M and turn < 2 * ALIGNED_RAD:
+            return Tool(tool.world_T_tcp, max(held_at, tool.opening - FINGER_1_S * dt)), 0.0
+        opening = min(1.0, tool.opening + FINGER_1_S * dt)
+        if across < OVER_M and turn < ALIGNED_RAD and opening > held_at + SLACK:
+            return Tool(_towards(tool.world_T_tcp, grasp, DESCEND_M_S, dt), opening), 1.0
+        hover = grasp.copy()
+        hover[2, 3] += HOVER_M
+        if across > 2 * OVER_M and up < 0.8 * HOVER_M:
+            hover[:3, :3], hover[:2, 3] = tool.world_T_tcp[:3, :3], tool.world_T_tcp[:2, 3]
+        return Tool(_towards(tool.world_T_tcp, hover, CRUISE_M_S, dt), opening), 1.0
+
+
+def _grasp(world_T_tcp: Array, world_T_object: Array, size: Array) -> tuple[Array, float]:
+    """`world_T_grasp` from straight above, closing across the sides that need the least turn; and the width there."""
+    sides = world_T_object[:3, :3].copy()
+    sides[2] = 0.0
+    lengths = np.linalg.norm(sides, axis=0)
+    flat = [axis for axis in range(3) if lengths[axis] > 0.5]
+    closing = world_T_tcp[:3, 1]
+    best = max(flat, key=lambda axis: abs(float(sides[:, axis] @ closing)) / lengths[axis])
+    y = sides[:, best] / lengths[best] * (np.sign(sides[:, best] @ closing) or 1.0)
+    z = np.array([0.0, 0.0, -1.0])
+    rotation = np.stack([np.cross(y, z), y, z], axis=1)
+    position = world_T_object[:3, 3].copy()
+    position[2] = max(position[2], TABLE_CLEARANCE_M)
+    return se3.from_rotation_translation(rotation, position), float(size[best])
+
+
+def _towards(world_T_now: Array, world_T_goal: Array, speed: float, dt: float) -> Array:
+    """One step towards the goal, both parts arriving no faster than allowed."""
+    way = se3.difference(world_T_now, world_T_goal)
+    metres, radians = float(np.linalg.norm(way[:3])), float(np.linalg.norm(way[3:]))
+    linear = min(1.0, speed * dt / max(metres, 1e-9))
+    angular = min(1.0, TURN_RAD_S * dt / max(radians, 1e-9))
+    return se3.advance(world_T_now, np.concatenate([way[:3] * linear, way[3:] * angular]))

@@ -1,0 +1,132 @@
+"""The MuJoCo model of a robot at a table: its URDF, actuators as its controllers, cameras, cubes."""
+
+import math
+import re
+
+from gear_vla_ros.sim import gl
+
+gl.choose()
+
+import mujoco  # noqa: E402
+
+from gear_vla_ros.settings import ArmSpec, CameraSpec, RobotSpec  # noqa: E402
+
+TIMESTEP_S = 0.002
+CUBE_M = 0.04
+CUBE_KG = 0.05
+RGBA = {"red": (0.85, 0.1, 0.1, 1.0), "green": (0.1, 0.65, 0.15, 1.0), "blue": (0.1, 0.25, 0.85, 1.0)}
+ARM_STIFFNESS = 45.0
+"""Actuator stiffness [Nm/rad] a Nm of the joint's effort limit: a few mm of lag at working speed, as a real arm has."""
+FINGER_STIFFNESS = 1500.0
+"""[N/m]: 20 N or so on a cube held 1 to 2 cm before the commanded end."""
+
+_OBJECTS, _SIDES = 1, {"right": 2, "left": 4}
+_ALL = _OBJECTS | sum(_SIDES.values())
+_URDF_OPTIONS = '<mujoco><compiler fusestatic="false" discardvisual="false" balanceinertia="true"/></mujoco>'
+
+
+def build(spec: RobotSpec) -> mujoco.MjModel:
+    """The compiled model: arms and fingers as in the URDF, one actuator a joint under the joint's name, one camera a
+    role, free bodies `<colour>_cube`.
+
+    Raises FileNotFoundError, or ValueError when MuJoCo refuses the URDF.
+    """
+    text = spec.urdf_path().read_text(encoding="utf-8")
+    world = mujoco.MjSpec.from_string(re.sub(r"(<robot\s[^>]*>)", rf"\1{_URDF_OPTIONS}", text, count=1))
+    _options(world)
+    _robot(world, spec)
+    for camera in spec.cameras:
+        _camera(world, camera)
+    _table(world, spec)
+    for colour in RGBA:
+        _cube(world, colour)
+    return world.compile()
+
+
+def _options(world: mujoco.MjSpec) -> None:
+    option = world.option
+    option.timestep = TIMESTEP_S
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.impratio = 10
+    world.visual.headlight.ambient = [0.45, 0.45, 0.45]
+    world.visual.headlight.diffuse = [0.4, 0.4, 0.4]
+    world.visual.map.znear, world.visual.map.zfar = 0.01, 10.0
+    world.worldbody.add_light(pos=[0.3, 0.6, 2.0], dir=[0.1, -0.3, -1.0], castshadow=False)
+
+
+def _robot(world: mujoco.MjSpec, spec: RobotSpec) -> None:
+    """Contacts only with objects, table and the other arm; gravity is compensated, as the real controllers do it."""
+    side_of = {}
+    for arm in spec.arms:
+        for joint in world.joints:
+            if joint.name in _joint_names(arm):
+                side_of[joint.parent.name] = arm.name
+                joint.armature = 0.1 if joint.name in arm.joints else 0.02
+                joint.damping = [1.0, 0.0, 0.0]
+        _actuators(world, arm)
+    for body in world.bodies[1:]:
+        body.gravcomp = 1.0
+        side = _side(body, side_of)
+        for geom in body.geoms:
+            drawn = geom.contype == 0
+            geom.group = 2 if drawn else 3
+            geom.contype = 0 if drawn or side is None else _SIDES[side]
+            geom.conaffinity = 0 if drawn or side is None else _ALL & ~_SIDES[side]
+            geom.friction = [1.2, 0.02, 0.0005]
+            geom.condim = 4
+
+
+def _joint_names(arm: ArmSpec) -> set[str]:
+    return {*arm.joints, arm.gripper.joint, *arm.gripper.mimic}
+
+
+def _side(body: "mujoco.MjsBody", side_of: dict[str, str]) -> str | None:
+    """Arm that moves this body, by its nearest ancestor with a joint; None if it stands still."""
+    while body.name != "world":
+        if body.name in side_of:
+            return side_of[body.name]
+        body = body.parent
+    return None
+
+
+def _actuators(world: mujoco.MjSpec, arm: ArmSpec) -> None:
+    effort = {joint.name: float(joint.actfrcrange[1]) for joint in world.joints}
+    stiffness = {name: ARM_STIFFNESS * effort[name] for name in arm.joints}
+    stiffness |= dict.fromkeys((arm.gripper.joint, *arm.gripper.mimic), FINGER_STIFFNESS)
+    for name, kp in stiffness.items():
+        actuator = world.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+        actuator.set_to_position(kp=kp, dampratio=1.0)
+
+
+def _camera(world: mujoco.MjSpec, camera: CameraSpec) -> None:
+    """MuJoCo's cameras look along -z with y up; optical frames along z with y down."""
+    fovy = 2 * math.degrees(math.atan(camera.height / (2 * camera.fy)))
+    world.body(camera.frame).add_camera(name=camera.role, quat=[0.0, 1.0, 0.0, 0.0], fovy=fovy)
+
+
+def _table(world: mujoco.MjSpec, spec: RobotSpec) -> None:
+    x, y = spec.sim.table_center
+    top = spec.sim.table_height
+    common = {
+        "type": mujoco.mjtGeom.mjGEOM_BOX,
+        "contype": _OBJECTS,
+        "conaffinity": _ALL,
+        "friction": [1.0, 0.01, 0.001],
+    }
+    world.worldbody.add_geom(
+        name="table", pos=[x, y, top - 0.02], size=[0.8, 0.8, 0.02], rgba=[0.62, 0.5, 0.38, 1.0], **common
+    )
+    world.worldbody.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, top - 0.75], size=[4, 4, 0.1],
+        rgba=[0.35, 0.37, 0.4, 1.0], contype=_OBJECTS, conaffinity=_ALL,
+    )  # fmt: skip
+
+
+def _cube(world: mujoco.MjSpec, colour: str) -> None:
+    body = world.worldbody.add_body(name=f"{colour}_cube")
+    body.add_freejoint(name=f"{colour}_cube_joint")
+    body.add_geom(
+        name=f"{colour}_cube", type=mujoco.mjtGeom.mjGEOM_BOX, size=[CUBE_M / 2] * 3, mass=CUBE_KG,
+        rgba=RGBA[colour], contype=_OBJECTS, conaffinity=_ALL, condim=4, friction=[1.2, 0.02, 0.0005],
+    )  # fmt: skip
