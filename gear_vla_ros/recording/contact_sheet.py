@@ -20,6 +20,8 @@ SMOOTH = 3
 """Pictures are drawn so many times larger, then reduced: smooth lines."""
 BACKGROUND, PANEL, INK, FAINT_INK = (250, 250, 248), (228, 228, 224), (28, 30, 33), (110, 114, 120)
 ARM_COLOURS = {"left": (0, 166, 214), "right": (255, 122, 0)}
+FAR_OUTSIDE = 1e5
+"""Pixels from the origin beyond which nothing is drawn."""
 FADED = 0.15
 """Opacity of a chunk's last step; the first has 1."""
 
@@ -152,7 +154,7 @@ def _lines(moment: Moment, optical_frame: str, pinhole: Pinhole) -> Iterator[tup
 
 def _draw_line(pen: ImageDraw.ImageDraw, pixels: Array, closing: int | None, colour: tuple[int, int, int]) -> None:
     """Last step first, so that what comes soon lies on top."""
-    seen = (np.abs(np.nan_to_num(pixels, nan=np.inf)) < 1e5).all(axis=1).tolist()
+    seen = [all(abs(value) < FAR_OUTSIDE for value in point) for point in pixels.tolist()]
     last = max(len(pixels) - 1, 1)
     for i in reversed(range(len(pixels) - 1)):
         if seen[i] and seen[i + 1]:
