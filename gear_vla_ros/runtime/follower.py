@@ -54,7 +54,7 @@ class Follower:
         self._capture_to_command_ms = 0.0
 
     def on_state(self, state: RobotState) -> None:
-        """The newest measured state. Raises ContractError for other arms, and stamps not after the last or ahead of now."""
+        """The newest measured state. Raises ContractError for other arms, and stamps ahead of now or not after the last."""
         now_ns = self._now()
         if set(state.arms) != self._arms:
             found, allowed = ", ".join(sorted(state.arms)), ", ".join(sorted(self._arms))
