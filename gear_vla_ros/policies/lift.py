@@ -13,7 +13,7 @@ HOVER_M, LIFT_M = 0.10, 0.16
 CRUISE_M_S, DESCEND_M_S, LIFT_M_S, TURN_RAD_S, FINGER_1_S = 0.25, 0.12, 0.15, 1.2, 2.0
 OVER_M, ALIGNED_RAD = 0.012, 0.12
 """How near the grasp's axis the tool must be to descend."""
-AT_M = 0.012
+AT_ACROSS_M, AT_UP_M = 0.012, 0.006
 """How near the grasp the tool must be to close."""
 HELD_ACROSS_M, HELD_ALONG_M = 0.03, 0.08
 """Where an object between the fingers may be: its pose is as old as the slow pass."""
@@ -48,7 +48,7 @@ class Lift:
             top = tool.world_T_tcp.copy()
             top[2, 3] = max(top[2, 3], LIFT_M + float(size[2]))
             return Tool(_towards(tool.world_T_tcp, top, LIFT_M_S, dt), tool.opening), 0.0
-        if across < AT_M and abs(up) < AT_M and turn < 2 * ALIGNED_RAD:
+        if across < AT_ACROSS_M and abs(up) < AT_UP_M and turn < 2 * ALIGNED_RAD:
             return Tool(tool.world_T_tcp, max(held_at, tool.opening - FINGER_1_S * dt)), 0.0
         opening = min(1.0, tool.opening + FINGER_1_S * dt)
         if across < OVER_M and turn < ALIGNED_RAD and opening > held_at + SLACK:

@@ -1,1 +1,1 @@
-"""MuJoCo in place of the robot: a world built from the same URDF and YAML, a renderer, tasks with success predicates."""
+"""MuJoCo in place of the robot: a world from the same URDF and YAML, a renderer, tasks with success predicates."""

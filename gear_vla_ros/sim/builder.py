@@ -62,7 +62,7 @@ def _robot(world: mujoco.MjSpec, spec: RobotSpec) -> None:
         for joint in world.joints:
             if joint.name in _joint_names(arm):
                 side_of[joint.parent.name] = arm.name
-                joint.armature = 0.1 if joint.name in arm.joints else 0.02
+                joint.armature = 0.1 if joint.name in arm.joints else 1.0
                 joint.damping = [1.0, 0.0, 0.0]
         _actuators(world, arm)
     for body in world.bodies[1:]:
@@ -106,17 +106,11 @@ def _camera(world: mujoco.MjSpec, camera: CameraSpec) -> None:
 
 
 def _table(world: mujoco.MjSpec, spec: RobotSpec) -> None:
-    x, y = spec.sim.table_center
-    top = spec.sim.table_height
-    common = {
-        "type": mujoco.mjtGeom.mjGEOM_BOX,
-        "contype": _OBJECTS,
-        "conaffinity": _ALL,
-        "friction": [1.0, 0.01, 0.001],
-    }
+    (x, y), top = spec.sim.table_center, spec.sim.table_height
     world.worldbody.add_geom(
-        name="table", pos=[x, y, top - 0.02], size=[0.8, 0.8, 0.02], rgba=[0.62, 0.5, 0.38, 1.0], **common
-    )
+        name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[x, y, top - 0.02], size=[0.8, 0.8, 0.02],
+        rgba=[0.62, 0.5, 0.38, 1.0], contype=_OBJECTS, conaffinity=_ALL, friction=[1.0, 0.01, 0.001],
+    )  # fmt: skip
     world.worldbody.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, top - 0.75], size=[4, 4, 0.1],
         rgba=[0.35, 0.37, 0.4, 1.0], contype=_OBJECTS, conaffinity=_ALL,
