@@ -37,7 +37,7 @@ class Follower:
         self._max_future_ns = round(spec.sync.max_future_s * 1e9)
         self._period_s = 1.0 / spec.rates.target_hz
         self._chunk_limit_s = spec.staleness.chunk_s
-        self._timeline = Timeline(runtime.seam, self._arms, spec.sync.max_future_s)
+        self._timeline = Timeline(runtime.seam, self._arms, spec.sync.max_future_s, runtime.seam_window_s)
         self._filter = SafetyFilter(spec, runtime.slow_factor)
         self._tracking = Tracking(runtime.tracking_error_max_m, runtime.tracking_error_max_rad)
         self._watchdogs = Watchdogs(clock)
@@ -54,7 +54,7 @@ class Follower:
         self._capture_to_command_ms = 0.0
 
     def on_state(self, state: RobotState) -> None:
-        """The newest measured state. Raises ContractError for other arms, and stamps ahead of now or not after the last."""
+        """The newest state. Raises ContractError for other arms, and for stamps ahead of now or not after the last."""
         now_ns = self._now()
         if set(state.arms) != self._arms:
             found, allowed = ", ".join(sorted(state.arms)), ", ".join(sorted(self._arms))

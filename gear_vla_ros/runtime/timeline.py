@@ -24,10 +24,17 @@ class Timeline:
     """Chunks joined by a seam. A late chunk is entered where its time is, so latency skips steps exactly. One thread.
 
     arms: names that every chunk must have (None: any). max_future_s: how far ahead of now an anchor's stamp may be.
+    window_s: how long the seams `blend` and `ensemble` take from one chunk to the next.
     """
 
-    def __init__(self, seam: str = "switch", arms: Collection[str] | None = None, max_future_s: float = 0.05) -> None:
-        self._join = SEAMS[seam]
+    def __init__(
+        self,
+        seam: str = "switch",
+        arms: Collection[str] | None = None,
+        max_future_s: float = 0.05,
+        window_s: float = 0.2,
+    ) -> None:
+        self._join = SEAMS[seam](window_s)
         self._arms = None if arms is None else set(arms)
         self._max_future_ns = round(max_future_s * 1e9)
         self._course: Course | None = None

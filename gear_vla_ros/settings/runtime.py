@@ -10,8 +10,11 @@ from gear_vla_ros.settings.loading import Spec
 class RuntimeSpec(Spec):
     """How chunks are made and followed."""
 
-    seam: Literal["switch"] = "switch"
-    """How a new chunk meets the running one: `switch` follows the newest by time."""
+    seam: Literal["switch", "blend", "ensemble"] = "switch"
+    """How a new chunk meets the running one: `switch` follows the newest by time, `blend` crosses over to it within
+    the window, `ensemble` averages all chunks that cover the present."""
+    seam_window_s: float = Field(default=0.2, gt=0, le=1)
+    """How long `blend` and `ensemble` take from one chunk to the next."""
     replan_before_end_s: float = Field(default=0.5, ge=0, le=1)
     """A new chunk is asked for when less than this is left on the timeline."""
     slow_factor: float = Field(default=0.4, gt=0, le=1)
