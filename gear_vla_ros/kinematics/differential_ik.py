@@ -51,7 +51,7 @@ class DifferentialIk:
         reduced = pin.buildReducedModel(full, locked, pin.neutral(full))
         reduced.lowerPositionLimit += MARGIN_RAD
         reduced.upperPositionLimit -= MARGIN_RAD
-        self._at = {
+        self._at: dict[str, NDArray[np.int64]] = {
             arm.name: np.array([reduced.joints[reduced.getJointId(name)].idx_q for name in arm.joints])
             for arm in spec.arms
         }
@@ -62,8 +62,8 @@ class DifferentialIk:
         self._reduced, self._home = reduced, home
         self._configuration = pink.Configuration(reduced, reduced.createData(), self._clipped(home))
         self._limits = [ConfigurationLimit(reduced), VelocityLimit(reduced)]
-        self._bases = {arm.name: model.world_T_base(arm.name) for arm in spec.arms}
-        self._frames = {
+        self._bases: dict[str, Array] = {arm.name: model.world_T_base(arm.name) for arm in spec.arms}
+        self._frames: dict[str, FrameTask] = {
             arm.name: FrameTask(arm.tcp_frame, POSITION_COST, ORIENTATION_COST, lm_damping=DAMPING) for arm in spec.arms
         }
         self._posture = PostureTask(cost=POSTURE_COST)

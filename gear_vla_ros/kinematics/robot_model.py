@@ -42,8 +42,8 @@ class RobotModel:
         except (ValueError, RuntimeError) as error:
             raise SettingsError(f"{path.name}: pinocchio cannot read it: {' '.join(str(error).split())}") from None
         self._data = self.pin_model.createData()
-        self._arms = {arm.name: self._indices(arm.name) for arm in spec.arms}
-        self._grippers = {arm.name: self._gripper_q(arm.name) for arm in spec.arms}
+        self._arms: dict[str, _Arm] = {arm.name: self._indices(arm.name) for arm in spec.arms}
+        self._grippers: dict[str, list[tuple[int, float]]] = {arm.name: self._gripper_q(arm.name) for arm in spec.arms}
         self._neutral: Array = pin.neutral(self.pin_model)
 
     def fk(self, arm: str, q: Array) -> Array:
@@ -85,13 +85,11 @@ class RobotModel:
 
     def gripper_to_unit(self, arm: str, position: float) -> float:
         """0 closed to 1 open, from the joint's position; what is beyond the range is at its end."""
-        gripper = self.spec.arm(arm).gripper
-        return min(max((position - gripper.closed) / (gripper.open - gripper.closed), 0.0), 1.0)
+        return self.spec.arm(arm).gripper.opening_at(position)
 
     def gripper_from_unit(self, arm: str, opening: float) -> float:
         """The joint's position of an opening from 0 to 1."""
-        gripper = self.spec.arm(arm).gripper
-        return gripper.closed + min(max(opening, 0.0), 1.0) * (gripper.open - gripper.closed)
+        return self.spec.arm(arm).gripper.position_of(opening)
 
     def full_q(self, q: Mapping[str, Array], opening: Mapping[str, float]) -> Array:
         """pinocchio's configuration vector from joints and gripper openings by arm."""

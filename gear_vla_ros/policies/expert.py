@@ -40,9 +40,9 @@ class ExpertPolicy:
         """`checkpoint` and `seed` mean nothing here; all policies are made alike."""
         self._spec = spec
         model = RobotModel(spec)
-        self._arms = [arm.name for arm in spec.arms]
-        self._world_T_base = {arm: model.world_T_base(arm) for arm in self._arms}
-        self._lift = {arm.name: Lift(_stroke(spec, arm.name)) for arm in spec.arms}
+        self._arms: list[str] = [arm.name for arm in spec.arms]
+        self._world_T_base: dict[str, Array] = {arm: model.world_T_base(arm) for arm in self._arms}
+        self._lift: dict[str, Lift] = {arm.name: Lift(_stroke(spec, arm.name)) for arm in spec.arms}
         self._thoughts = self._acts = 0
         self._chosen: tuple[int, str] = (0, "")
 

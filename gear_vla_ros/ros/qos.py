@@ -22,7 +22,8 @@ RESULT = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE, 5)
 LATCHED = _profile(ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL, 1)
 """What is in force: whoever comes later gets it too."""
 
-_NAMES = {id(SENSOR): "SENSOR", id(STATE): "STATE", id(COMMAND): "COMMAND", id(RESULT): "RESULT", id(LATCHED): "LATCHED"}
+_ALL = {"SENSOR": SENSOR, "STATE": STATE, "COMMAND": COMMAND, "RESULT": RESULT, "LATCHED": LATCHED}
+_NAMES = {id(profile): name for name, profile in _ALL.items()}
 
 
 def name_of(profile: QoSProfile) -> str:

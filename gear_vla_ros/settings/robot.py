@@ -39,6 +39,14 @@ class GripperSpec(Spec):
             raise ValueError("kind 'with_arm' takes no topic, kind 'position_array' needs one")
         return self
 
+    def position_of(self, opening: float) -> float:
+        """Position of `joint` for an opening from 0 to 1; what is beyond is taken as the end."""
+        return self.closed + min(max(float(opening), 0.0), 1.0) * (self.open - self.closed)
+
+    def opening_at(self, position: float) -> float:
+        """0 closed to 1 open for a position of `joint`; what is beyond the range is at its end."""
+        return min(max((float(position) - self.closed) / (self.open - self.closed), 0.0), 1.0)
+
 
 class CommandSpec(Spec):
     """How the arm is commanded: the message on `topic` is what the interface's controller takes."""

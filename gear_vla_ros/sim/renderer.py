@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import ViewRole
+from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.sim.builder import mujoco
 from gear_vla_ros.sim.world import World
 
@@ -43,3 +44,8 @@ class Renderer:
     def close(self) -> None:
         """Release the OpenGL context, in the thread that made it."""
         self._renderer.close()
+
+
+def sim_size(spec: RobotSpec) -> tuple[int, int]:
+    """Width and height of simulated images."""
+    return spec.sim.camera_width, spec.sim.camera_height

@@ -1,6 +1,7 @@
 """The simulated robot, its table and its objects, as physics."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from gear_vla_ros.contracts import SceneObject
 from gear_vla_ros.contracts.naming import COLOURS
 from gear_vla_ros.geometry import se3
-from gear_vla_ros.settings import RobotSpec
+from gear_vla_ros.settings import GripperSpec, RobotSpec
 from gear_vla_ros.sim.builder import CUBE_M, TIMESTEP_S, build, mujoco
 
 Array = NDArray[np.float64]
@@ -16,6 +17,7 @@ Array = NDArray[np.float64]
 APART_M = 0.09
 """Least distance between the middles of two objects when they are placed."""
 SETTLE_S = 0.3
+_ROUNDING_S = 1e-9
 
 
 class World:
@@ -28,6 +30,7 @@ class World:
         self.data = mujoco.MjData(self.model)
         self._joints = [name for arm in spec.arms for name in (*arm.joints, arm.gripper.joint, *arm.gripper.mimic)]
         self._qpos = np.array([self.model.joint(name).qposadr[0] for name in self._joints])
+        self._at = dict(zip(self._joints, self._qpos, strict=True))
         self._dof = np.array([self.model.joint(name).dofadr[0] for name in self._joints])
         self._ctrl = {name: self.model.actuator(name).id for name in self._joints}
         free = {self.model.body(f"{colour}_cube").id for colour in COLOURS}
@@ -42,7 +45,7 @@ class World:
 
     def reset(self, seed: int) -> None:
         """Arms at home with open grippers, objects placed anew by `seed`, everything at rest."""
-        self.seed = seed
+        self.seed, self._owed_s = seed, 0.0
         mujoco.mj_resetData(self.model, self.data)
         for arm in self.spec.arms:
             self.command(arm.name, np.array(arm.home), 1.0)
@@ -61,17 +64,27 @@ class World:
                 self.data.ctrl[self._ctrl[name]] = value
         if opening is not None:
             gripper = spec.gripper
-            position = gripper.closed + min(max(opening, 0.0), 1.0) * (gripper.open - gripper.closed)
+            position = gripper.position_of(opening)
             for name, multiplier in {gripper.joint: 1.0, **gripper.mimic}.items():
                 self.data.ctrl[self._ctrl[name]] = multiplier * position
 
     def step(self, seconds: float) -> None:
-        """Advance by `seconds`, rounded to whole time steps."""
-        mujoco.mj_step(self.model, self.data, nstep=max(1, round(seconds / TIMESTEP_S)))
+        """Advance by `seconds`; what is left of a whole time step is carried on to the next call."""
+        steps, self._owed_s = divmod(self._owed_s + seconds + _ROUNDING_S, TIMESTEP_S)
+        self._owed_s -= _ROUNDING_S
+        if steps:
+            mujoco.mj_step(self.model, self.data, nstep=int(steps))
 
     def joints(self) -> tuple[list[str], Array, Array]:
         """Names, positions [rad or m] and velocities of all joints of arms and grippers."""
         return self._joints, self.data.qpos[self._qpos].copy(), self.data.qvel[self._dof].copy()
+
+    def arms(self) -> tuple[dict[str, Array], dict[str, float]]:
+        """Joints [rad] and gripper openings (0 to 1) by arm."""
+        return (
+            {arm.name: self._positions(arm.joints) for arm in self.spec.arms},
+            {arm.name: self._opening(arm.gripper) for arm in self.spec.arms},
+        )
 
     def objects(self) -> dict[str, SceneObject]:
         """Ground truth by object name."""
@@ -83,6 +96,14 @@ class World:
         pairs = self.model.geom_bodyid[self.data.contact.geom]
         others = np.concatenate([pairs[pairs[:, 0] == body, 1], pairs[pairs[:, 1] == body, 0]])
         return bool(np.isin(others, self._robot_bodies).any())
+
+    def _positions(self, joints: Sequence[str]) -> Array:
+        values: Array = self.data.qpos[[self._at[name] for name in joints]]
+        return values
+
+    def _opening(self, gripper: GripperSpec) -> float:
+        share = (self.data.qpos[self._at[gripper.joint]] - gripper.closed) / (gripper.open - gripper.closed)
+        return min(max(float(share), 0.0), 1.0)
 
     def _object(self, colour: str) -> SceneObject:
         name = f"{colour}_cube"
