@@ -148,6 +148,46 @@ def test_other_sizes_and_grids_interpolate_the_places(tiny: Aggregator) -> None:
         torch.testing.assert_close(flat._places(5, 9), torch.full((1, 45, TINY.width), 0.7))
 
 
+@pytest.mark.parametrize("size", [SIDE, 2 * SIDE])
+def test_the_patch_encoder_computes_what_transformers_dinov2_does(tiny: Aggregator, size: int) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.Dinov2WithRegistersConfig(
+        hidden_size=TINY.width, num_hidden_layers=TINY.encoder_depth, num_attention_heads=TINY.heads, mlp_ratio=4,
+        image_size=TINY.trained_size, patch_size=TINY.patch_size, num_register_tokens=TINY.registers,
+    )  # fmt: skip
+    theirs = transformers.Dinov2WithRegistersModel(config).eval()
+    theirs.load_state_dict(as_transformers_names(tiny.patch_embed.state_dict()))
+    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        expected = theirs(images).last_hidden_state[:, 1 + TINY.registers :]
+        torch.testing.assert_close(tiny.patch_embed(images), expected, atol=1e-4, rtol=1e-4)
+
+
+def as_transformers_names(ours: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    renamed = {
+        "blocks.": "encoder.layer.",
+        "attn.proj": "attention.o_proj",
+        "patch_embed.proj": "embeddings.patch_embeddings.projection",
+        "ls1.gamma": "layer_scale1.lambda1",
+        "ls2.gamma": "layer_scale2.lambda1",
+        "pos_embed": "embeddings.position_embeddings",
+        "cls_token": "embeddings.cls_token",
+        "mask_token": "embeddings.mask_token",
+        "register_tokens": "embeddings.register_tokens",
+    }
+    theirs = {}
+    for key, tensor in ours.items():
+        for name, other in renamed.items():
+            key = key.replace(name, other)
+        key = key.replace("norm.", "layernorm.") if key.startswith("norm.") else key
+        if "attn.qkv" in key:
+            parts = zip("qkv", tensor.chunk(3), strict=True)
+            theirs |= {key.replace("attn.qkv", f"attention.{one}_proj"): part for one, part in parts}
+        else:
+            theirs[key] = tensor
+    return theirs
+
+
 @given(st.tuples(*[st.integers(0, 40)] * 4), st.tuples(*[st.integers(0, 40)] * 2))
 @settings(max_examples=50, deadline=None)
 def test_rotated_products_depend_on_the_distance_only(places: tuple[int, ...], shift: tuple[int, int]) -> None:
