@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from gear_vla_ros.contracts.checks import ContractError
 
 COLOURS = ("red", "green", "blue")
+CUBES = tuple(f"{colour}_cube" for colour in COLOURS)
 _LIFT = re.compile(r"\b(pick up|lift|grasp|take)\b")
 
 
-def lifted_object(text: str, objects: Iterable[str] = tuple(f"{colour}_cube" for colour in COLOURS)) -> str:
+def lifted_object(text: str, objects: Iterable[str] = CUBES) -> str:
     """The one of `objects` (as `red_cube`) that `text` asks to lift. Raises ContractError saying what can be said."""
     names = sorted(objects)
     words = text.lower()

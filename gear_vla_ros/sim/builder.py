@@ -11,7 +11,7 @@ import mujoco  # noqa: E402
 
 from gear_vla_ros.settings import ArmSpec, CameraSpec, RobotSpec  # noqa: E402
 
-TIMESTEP_S = 0.002
+TIMESTEP_S = 0.0025
 CUBE_M = 0.04
 CUBE_KG = 0.05
 RGBA = {"red": (0.85, 0.1, 0.1, 1.0), "green": (0.1, 0.65, 0.15, 1.0), "blue": (0.1, 0.25, 0.85, 1.0)}
@@ -57,7 +57,7 @@ def _options(world: mujoco.MjSpec) -> None:
 
 def _robot(world: mujoco.MjSpec, spec: RobotSpec) -> None:
     """Contacts only with objects, table and the other arm; gravity is compensated, as the real controllers do it."""
-    side_of = {}
+    side_of: dict[str, str] = {}
     for arm in spec.arms:
         for joint in world.joints:
             if joint.name in _joint_names(arm):
