@@ -7,14 +7,13 @@ import numpy as np
 from gear_vla_ros.contracts import ArmState, ArmTarget, Grade, RobotState
 from gear_vla_ros.geometry import se3, so3
 from gear_vla_ros.runtime import steering
+from gear_vla_ros.runtime.room import Room
 from gear_vla_ros.runtime.steering import Array
 from gear_vla_ros.runtime.track import Desired
 from gear_vla_ros.settings.robot import RobotSpec, SafetySpec
 
 LAG_M, LAG_RAD = 0.01, 0.05
 """Distance behind the desired pose from which an arm counts as limited."""
-OUTSIDE_M = 0.001
-"""Distance outside the workspace from which a desired pose counts as clamped."""
 GUARD_STEPS = 8
 
 
@@ -22,7 +21,8 @@ class SafetyFilter:
     """Turns desired poses into targets that never jump. One thread.
 
     At every tick and for every arm: the change of the target is at most speed x dt, the change of its velocity at most
-    acceleration x dt (translation and rotation each as one vector), and it stays in the workspace box. SLOW scales the
+    acceleration x dt (translation and rotation each as one vector), and it stays in the workspace box and out of the
+    keep-out boxes. SLOW scales the
     speed limits by `slow_factor`; HOLD and STOP brake along the last twist to standstill.
     """
 
@@ -63,7 +63,7 @@ class ArmFilter:
 
     def __init__(self, name: str, limits: SafetySpec) -> None:
         self._name, self._limits = name, limits
-        self._low, self._high = np.array(limits.workspace_min), np.array(limits.workspace_max)
+        self._room = Room(limits)
         self._pose = np.eye(4)
         self._twist = np.zeros(6)
         self._gripper = 0.0
@@ -86,7 +86,7 @@ class ArmFilter:
     def follow(self, desired: Desired, scale: float, dt: float) -> list[str]:
         """One tick towards `desired`; what stood in the way."""
         limits = self._limits
-        goal, feed, outside = self._inside(desired)
+        goal, feed, outside = self._allowed(desired)
         error = se3.difference(se3.advance(self._pose, feed * dt), goal)
         linear = steering.towards(
             self._twist[:3], error[:3], feed[:3], scale * limits.max_linear_speed, limits.max_linear_acceleration, dt
@@ -98,22 +98,21 @@ class ArmFilter:
         self._advance(self._guarded(linear, dt), angular, dt)
         stroke = scale * limits.max_gripper_speed * dt
         self._gripper += min(max(desired.gripper - self._gripper, -stroke), stroke)
-        causes = [f"workspace_{self._name}"] if outside else []
+        causes = [f"{outside}_{self._name}"] if outside else []
         if left[:3] @ left[:3] > LAG_M**2 or left[3:] @ left[3:] > LAG_RAD**2:
             causes.append(f"limited_{self._name}")
         return causes
 
-    def _inside(self, desired: Desired) -> tuple[Array, Array, bool]:
-        """The nearest pose in the workspace, the twist without what leads out of it, and whether it was outside."""
+    def _allowed(self, desired: Desired) -> tuple[Array, Array, str]:
+        """The nearest allowed pose, the twist without what leads away from it, and what `Room.nearest` says."""
         xyz = desired.base_T_tcp[:3, 3]
-        clamped = np.minimum(np.maximum(xyz, self._low), self._high)
-        beyond = xyz - clamped
-        if not beyond.any():
-            return desired.base_T_tcp, desired.twist, False
+        nearest, why = self._room.nearest(xyz)
+        if nearest is xyz:
+            return desired.base_T_tcp, desired.twist, why
         goal, feed = desired.base_T_tcp.copy(), desired.twist.copy()
-        goal[:3, 3] = clamped
-        feed[:3][beyond != 0.0] = 0.0
-        return goal, feed, bool(np.abs(beyond).max() > OUTSIDE_M)
+        goal[:3, 3] = nearest
+        feed[:3][nearest != xyz] = 0.0
+        return goal, feed, why
 
     def _braked(self, dt: float) -> tuple[Array, Array]:
         return (
@@ -139,10 +138,9 @@ class ArmFilter:
         return safe + low * (linear - safe)
 
     def _stops_inside(self, linear: Array, dt: float) -> bool:
-        """Whether braking ends in the box, or, having begun outside of it, no farther outside."""
+        """Whether the way on which the arm stops if it brakes after this tick is allowed."""
         xyz = self._pose[:3, 3]
-        end = steering.stopping_point(xyz, linear, self._limits.max_linear_acceleration, dt)
-        return bool(np.all((end >= np.minimum(self._low, xyz)) & (end <= np.maximum(self._high, xyz))))
+        return self._room.allows(xyz, steering.stopping_point(xyz, linear, self._limits.max_linear_acceleration, dt))
 
     def _advance(self, linear: Array, angular: Array, dt: float) -> None:
         self._twist = np.concatenate([linear, angular])

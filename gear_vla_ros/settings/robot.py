@@ -55,11 +55,27 @@ class CommandSpec(Spec):
     topic: Topic
 
 
+class BoxSpec(Spec):
+    """An axis-aligned box in the arm's base frame [m]."""
+
+    name: Name
+    min: Vector3
+    max: Vector3
+
+    @model_validator(mode="after")
+    def _has_volume(self) -> "BoxSpec":
+        if any(low >= high for low, high in zip(self.min, self.max, strict=True)):
+            raise ValueError(f"{self.name}: min {self.min} is not below max {self.max}")
+        return self
+
+
 class SafetySpec(Spec):
     """Limits of one arm that no target may exceed. Workspace corners in the arm's base frame [m]."""
 
     workspace_min: Vector3
     workspace_max: Vector3
+    keep_out: tuple[BoxSpec, ...] = ()
+    """Boxes that the tool point never enters, as a camera's stand; it stops before them, it does not go round."""
     max_linear_speed: Positive
     """m/s"""
     max_angular_speed: Positive
