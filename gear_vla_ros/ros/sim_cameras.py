@@ -6,14 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 
-from gear_vla_ros.ros import images, qos
-from gear_vla_ros.ros.interface import Topic
+from gear_vla_ros.ros import images
 from gear_vla_ros.ros.node import GearNode
+from gear_vla_ros.ros.sim_topics import CAMERA_INFO
 from gear_vla_ros.ros.stamps import to_msg
 from gear_vla_ros.ros.topics import CAMERA
 from gear_vla_ros.settings import CameraSpec
-
-CAMERA_INFO = Topic("<cameras.info_topic>", CameraInfo, qos.SENSOR, "intrinsics of the same picture")
 
 
 class SimCameras:

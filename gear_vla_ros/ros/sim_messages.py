@@ -1,4 +1,4 @@
-"""What a simulated robot says of itself: joint states, transforms."""
+"""What a simulated robot says of itself: joint states, transforms, success."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +9,7 @@ from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 
 from gear_vla_ros.geometry import so3
+from gear_vla_ros.msg import EpisodeEvent
 from gear_vla_ros.ros.stamps import to_msg
 
 Array = NDArray[np.float64]
@@ -34,3 +35,10 @@ def transforms(links: Iterable[tuple[str, str, Array]], stamp_ns: int) -> TFMess
         one.transform.rotation = Quaternion(x=xyzw[0], y=xyzw[1], z=xyzw[2], w=xyzw[3])
         message.transforms.append(one)
     return message
+
+
+def success(line: str, instruction_id: int, stamp_ns: int) -> EpisodeEvent:
+    """The success predicate of the task in force holds."""
+    event = EpisodeEvent(kind=EpisodeEvent.SUCCESS, source="sim", instruction_id=instruction_id, message=line)
+    event.header.stamp = to_msg(stamp_ns)
+    return event

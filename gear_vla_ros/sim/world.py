@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gear_vla_ros.contracts import SceneObject
 from gear_vla_ros.contracts.naming import COLOURS
 from gear_vla_ros.geometry import se3
-from gear_vla_ros.settings import GripperSpec, RobotSpec
+from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.sim.builder import CUBE_M, TIMESTEP_S, build, mujoco
 
 Array = NDArray[np.float64]
@@ -83,7 +83,7 @@ class World:
         """Joints [rad] and gripper openings (0 to 1) by arm."""
         return (
             {arm.name: self._positions(arm.joints) for arm in self.spec.arms},
-            {arm.name: self._opening(arm.gripper) for arm in self.spec.arms},
+            {arm.name: arm.gripper.opening_at(self.data.qpos[self._at[arm.gripper.joint]]) for arm in self.spec.arms},
         )
 
     def objects(self) -> dict[str, SceneObject]:
@@ -100,10 +100,6 @@ class World:
     def _positions(self, joints: Sequence[str]) -> Array:
         values: Array = self.data.qpos[[self._at[name] for name in joints]]
         return values
-
-    def _opening(self, gripper: GripperSpec) -> float:
-        share = (self.data.qpos[self._at[gripper.joint]] - gripper.closed) / (gripper.open - gripper.closed)
-        return min(max(float(share), 0.0), 1.0)
 
     def _object(self, colour: str) -> SceneObject:
         name = f"{colour}_cube"
