@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import Field
@@ -75,9 +75,9 @@ def _descriptor(one: ParameterDescription) -> ParameterDescriptor:
 def _descriptions(params: type[Spec]) -> Iterator[ParameterDescription]:
     for name, field in params.model_fields.items():
         kind = field.annotation
-        shown = kind.__name__ if isinstance(kind, type) and get_origin(kind) is None else str(kind)
+        shown = " or ".join(get_args(kind)) if get_origin(kind) is Literal else getattr(kind, "__name__", str(kind))
         low, high = _bounds(field)
-        yield ParameterDescription(name, shown, field.get_default(), low, high, field.description or "")
+        yield ParameterDescription(name, shown, field.get_default(), low, high, " ".join((field.description or "").split()))
 
 
 def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:

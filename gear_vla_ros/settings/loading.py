@@ -14,7 +14,7 @@ M = TypeVar("M", bound=BaseModel)
 class Spec(BaseModel):
     """Base of every specification: immutable, unknown keys refused, no NaN or infinity."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 def parse(model: type[M], data: Any, source: str) -> M:
