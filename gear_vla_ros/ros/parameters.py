@@ -77,7 +77,8 @@ def _descriptions(params: type[Spec]) -> Iterator[ParameterDescription]:
         kind = field.annotation
         shown = " or ".join(get_args(kind)) if get_origin(kind) is Literal else getattr(kind, "__name__", str(kind))
         low, high = _bounds(field)
-        yield ParameterDescription(name, shown, field.get_default(), low, high, " ".join((field.description or "").split()))
+        about = " ".join((field.description or "").split())
+        yield ParameterDescription(name, shown, field.get_default(), low, high, about)
 
 
 def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
