@@ -16,8 +16,9 @@ from gear_vla_ros.kinematics.robot_model import RobotModel
 Array = NDArray[np.float64]
 
 POSITION_COST, ORIENTATION_COST, POSTURE_COST = 1.0, 0.5, 1e-3
-DAMPING = 1e-4
-"""Levenberg-Marquardt damping of the frame tasks: near singularities the step shrinks instead of growing."""
+ARM_LENGTH_M = 1.0
+"""Damping a metre of error. An arm stretched towards a target beyond its reach has that curvature, length x error, which
+the Gauss-Newton Hessian J^T J lacks: without it the step overshoots and the arm swings about the nearest pose."""
 MARGIN_RAD = 1e-3
 LIMITED_M, LIMITED_RAD = 0.005, 0.05
 
@@ -33,6 +34,20 @@ class IkResult:
     position_error_m: float
     rotation_error_rad: float
     limited: tuple[str, ...]
+
+
+class _DampedFrameTask(FrameTask):
+    """A frame task with damping in proportion to its error, on its own arm's joints only.
+
+    So one arm's target out of reach does not slow the other, and the damping vanishes where the target is met.
+    """
+
+    def compute_qp_objective(self, configuration: pink.Configuration) -> tuple[Array, Array]:
+        """Hessian `[n, n]` and linear vector `[n]` of the step."""
+        hessian, linear = super().compute_qp_objective(configuration)
+        error = np.linalg.norm(np.asarray(self.cost) * self.compute_error(configuration))
+        moved = self.compute_jacobian(configuration).any(axis=0)
+        return hessian + np.diag(ARM_LENGTH_M * error * moved), linear
 
 
 class DifferentialIk:
@@ -64,7 +79,7 @@ class DifferentialIk:
         self._limits = [ConfigurationLimit(reduced), VelocityLimit(reduced)]
         self._bases: dict[str, Array] = {arm.name: model.world_T_base(arm.name) for arm in spec.arms}
         self._frames: dict[str, FrameTask] = {
-            arm.name: FrameTask(arm.tcp_frame, POSITION_COST, ORIENTATION_COST, lm_damping=DAMPING) for arm in spec.arms
+            arm.name: _DampedFrameTask(arm.tcp_frame, POSITION_COST, ORIENTATION_COST) for arm in spec.arms
         }
         self._posture = PostureTask(cost=POSTURE_COST)
         self._posture.set_target(home)
