@@ -12,6 +12,7 @@ from std_msgs.msg import String
 
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert, sim_messages
+from gear_vla_ros.ros.clocks import RosClock
 from gear_vla_ros.ros.commands import Command, CommandDecoder
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.node import GearNode, run
@@ -22,7 +23,7 @@ from gear_vla_ros.ros.sim_topics import CAMERA_INFO, CLOCK, DESCRIPTION, SIM_RES
 from gear_vla_ros.ros.stamps import to_msg
 from gear_vla_ros.ros.topics import CAMERA, COMMANDS, EVENTS, GRIPPER, INSTRUCTION, JOINT_STATES, SCENE
 from gear_vla_ros.sim.filming import Filming
-from gear_vla_ros.sim.running import Simulation
+from gear_vla_ros.sim.running import Simulation, WallStamp, simulated_stamp
 from gear_vla_ros.sim.task import Judge
 from gear_vla_ros.sim.world import World
 
@@ -31,8 +32,6 @@ INTERFACE = Interface(
     subscribes=(*COMMANDS.values(), GRIPPER, INSTRUCTION),
     serves=(SIM_RESET,),
 )
-FIRST_CLOCK_NS = 1_000_000_000
-"""Simulated time begins here: a stamp of zero means none."""
 
 
 class Params(RobotParams):
@@ -57,7 +56,8 @@ class SimNode(GearNode[Params]):
             raise StartError(f"{self.robot.urdf}: MuJoCo cannot use it: {' '.join(str(error).split())}") from None
         period_s = 1.0 / self.robot.rates.joint_states_hz
         self._advertise()
-        self._simulation = Simulation(world, period_s, self._stamp, self._on_step, self._on_failure)
+        stamp = simulated_stamp if self.params.publish_clock else WallStamp(RosClock(self).now_ns)
+        self._simulation = Simulation(world, period_s, stamp, self._on_step, self._on_failure)
         self._filming = Filming(self.robot, self._simulation, SimCameras(self).publish, self._on_failure)
         self._listen()
         self.serve(SIM_RESET, self._on_reset)
@@ -80,11 +80,6 @@ class SimNode(GearNode[Params]):
         for name, _, decode in CommandDecoder(self.robot).subscriptions():
             self.listen(topics[name], functools.partial(self._on_command, decode), name)
         self.listen(INSTRUCTION, self._on_instruction)
-
-    def _stamp(self, elapsed_ns: int, late_ns: int) -> int:
-        if self.params.publish_clock:
-            return FIRST_CLOCK_NS + elapsed_ns
-        return int(self.get_clock().now().nanoseconds) - late_ns
 
     def _on_step(self) -> None:
         with self._simulation.held() as (world, stamp_ns):
@@ -137,7 +132,7 @@ class SimNode(GearNode[Params]):
 
     def close(self) -> None:
         """End both threads."""
-        if not (self._filming.close() and self._simulation.close()):
+        if not all([self._filming.close(), self._simulation.close()]):
             self.get_logger().error("a thread of the simulation does not end")
 
 

@@ -10,14 +10,41 @@ from gear_vla_ros.sim.world import World
 LATE_S = 0.1
 """Time that is made up for; what is missed beyond it is lost, and the simulation was slower than the wall clock."""
 CLOSE_LIMIT_S = 5.0
+SECOND_NS = 1_000_000_000
+INTERRUPTED_NS = 200_000
 Stamp = Callable[[int, int], int]
+
+
+def simulated_stamp(elapsed_ns: int, due_ns: int) -> int:
+    """Capture times on the simulation's own clock, which begins at one second: a stamp of zero means none."""
+    return SECOND_NS + elapsed_ns
+
+
+class WallStamp:
+    """Capture times on a wall clock: when a step was due, not when the thread got to it.
+
+    now_ns: the wall clock. Its distance from the monotonic clock is measured anew at every call, unless the thread was
+    interrupted while reading the two.
+    """
+
+    def __init__(self, now_ns: Callable[[], int], monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._now_ns, self._monotonic_ns = now_ns, monotonic_ns
+        self._offset_ns: int | None = None
+
+    def __call__(self, elapsed_ns: int, due_ns: int) -> int:
+        """Wall time [ns] of the monotonic time `due_ns`."""
+        before_ns, wall_ns, after_ns = self._monotonic_ns(), self._now_ns(), self._monotonic_ns()
+        if self._offset_ns is None or after_ns - before_ns < INTERRUPTED_NS:
+            self._offset_ns = wall_ns - (before_ns + after_ns) // 2
+        return due_ns + self._offset_ns
 
 
 class Simulation:
     """Steps a world every `period_s`; others use the world between two steps, by `held`.
 
-    stamp: capture time [ns] from the simulated time since the start and the lateness, both in ns. on_tick: called
-    after every period, in the physics thread, nothing held. failed: called once with what ended the thread.
+    stamp: capture time [ns] from the simulated time since the start and the monotonic time at which the step was due,
+    both in ns. on_tick: called after every period, in the physics thread,
+    nothing held. failed: called once with what ended the thread.
     """
 
     def __init__(
@@ -32,7 +59,7 @@ class Simulation:
         self._stamp, self._on_tick, self._failed = stamp, on_tick, failed
         self._lock, self._ending = threading.Lock(), threading.Event()
         self._elapsed_ns = self._lost_ns = 0
-        self._stamp_ns = stamp(0, 0)
+        self._stamp_ns = stamp(0, time.monotonic_ns())
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
 
     def start(self) -> None:
@@ -74,8 +101,7 @@ class Simulation:
             with self._lock:
                 self.world.step(self._period_s)
                 self._elapsed_ns += period_ns
-                late_ns = max(0, time.monotonic_ns() - due_ns)
-                self._stamp_ns = max(self._stamp_ns + 1, self._stamp(self._elapsed_ns, late_ns))
+                self._stamp_ns = max(self._stamp_ns + 1, self._stamp(self._elapsed_ns, due_ns))
             self._on_tick()
             due_ns += period_ns
             behind_ns = time.monotonic_ns() - due_ns
