@@ -16,6 +16,8 @@ Seam = Callable[[Course | None, Course, int], Course]
 
 MOST_CHUNKS = 3
 """Chunks that an ensemble averages at most, the newest."""
+DECAY_S = 1.0
+"""Age of an anchor, beyond the newest one's, at which its chunk weighs 1 / e; shorter would undo the fading in."""
 MEAN_STEPS = 3
 """Gauss-Newton steps of the mean rotation; each squares the error."""
 
@@ -100,7 +102,7 @@ def ensemble(window_s: float) -> Seam:
 
 
 class Ensemble:
-    """Mean of several chunks; a weight fades in and out over the window and falls by e each window of its anchor's age.
+    """Mean of several chunks; a weight fades in and out over the window and falls with the age of the chunk's anchor.
 
     Twists are averaged with the same weights; what the weights' change adds is left to the filter's feedback.
     """
@@ -121,8 +123,8 @@ class Ensemble:
     def _weight(self, member: Member, now_ns: int) -> float:
         chunk = member.course.chunk
         fade = min((now_ns - member.since_ns) / self._window_ns, (chunk.end_ns - now_ns) / self._window_ns, 1.0)
-        newer_s = (self.chunk.stamp_ns - chunk.stamp_ns) / self._window_ns
-        return _smooth(max(fade, 0.0)) * math.exp(-newer_s)
+        older_s = (self.chunk.stamp_ns - chunk.stamp_ns) * 1e-9
+        return _smooth(max(fade, 0.0)) * math.exp(-older_s / DECAY_S)
 
 
 def _mean(weighted: list[tuple[float, Desired]]) -> Desired:

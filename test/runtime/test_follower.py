@@ -315,3 +315,34 @@ def test_a_tick_of_two_arms_is_quick(seam, limit_s):
         rig.follower.tick()
         spent.append(time.perf_counter() - begun)
     assert min(spent) < limit_s
+
+
+FAULTS = {
+    "stop": (lambda rig: rig.follower.stop("operator"), 0.0),
+    "instruction": (lambda rig: rig.follower.on_instruction(PLACE), 0.0),
+    "clock_back": (lambda rig: rig.clock.advance(-50.0), 0.0),
+    "clock_ahead": (lambda rig: rig.clock.advance(50.0), 0.0),
+    "joint_states": (lambda rig: setattr(rig, "alive", False), 0.2),
+    "policy": (lambda rig: None, 0.5),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_ends_in_standstill_within_a_bounded_time_and_way(fault):
+    """In mid-motion at 0.3 m/s with half a second of chunk left; reaction time, then braking at the limit."""
+    act, reaction_s = FAULTS[fault]
+    rig, speed_m_s = Rig(), 0.3
+    rig.tick()
+    rig.give(twist=(0, speed_m_s, 0, 0, 0, 0.2))
+    before = rig.tick(15)
+    act(rig)
+    ticks = 0
+    while rig.targets[-1].grade < Grade.HOLD or speed(rig.targets[-1]) > 0:
+        rig.tick()
+        ticks += 1
+        assert ticks < 60
+    xyz = [target.arms["left"].base_T_tcp[:3, 3] for target in (before, rig.targets[-1])]
+    braking_s = speed_m_s / LIMITS.max_linear_acceleration
+    assert ticks * DT <= reaction_s + braking_s + 3 * DT
+    assert np.linalg.norm(xyz[1] - xyz[0]) <= speed_m_s * (reaction_s + DT) + speed_m_s * braking_s / 2 + 1e-6
+    check_steps(rig.targets)
