@@ -63,6 +63,7 @@ class IkNode(GearNode[Params]):
         self._target: CartesianTarget | None = None
         self._measured: RobotState | None = None
         self._q: Mapping[str, Array] | None = None
+        self._paused = ""
         hz = self.robot.rates.ik_hz
         self._period_s, self._ticked_s, self._ticks = 1.0 / hz, 0.0, 0
         self._ticks_a_measure = max(1, round(hz / MEASURE_HZ))
@@ -125,10 +126,14 @@ class IkNode(GearNode[Params]):
         for topic, message in self._encoder.encode(self._q, {name: arm.gripper for name, arm in arms.items()}):
             self._commands[topic].publish(message)
         self.health.count("commands")
+        self._paused = ""
 
     def _pause(self, cause: str, line: str) -> None:
+        """Stop commanding; each cause is counted when it begins."""
         self._q = None
-        self.health.refuse(cause, line)
+        if cause != self._paused:
+            self._paused = cause
+            self.health.refuse(cause, line)
 
 
 def main() -> int:

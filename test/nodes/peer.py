@@ -4,19 +4,21 @@ import time
 from collections import defaultdict
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 
-from gear_vla_ros.ros import images
+from gear_vla_ros.ros import images, qos
 from gear_vla_ros.ros.stamps import to_msg
 
 LIMIT_S = 20.0
 
 
 class Peer:
-    """Publishes to and hears from the node under test. Everything runs in the test's thread."""
+    """Publishes to and hears from the node under test, by name. Everything runs in the test's thread."""
 
-    def __init__(self):
+    def __init__(self, under_test):
+        self.under_test = under_test
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.node = rclpy.create_node("peer", context=self.context)
@@ -45,7 +47,9 @@ class Peer:
         name = name or topic.name
         if name not in self._publishers:
             self._publishers[name] = self.node.create_publisher(topic.type, name, topic.qos)
+            beats, self._beats = self._beats, []
             self.until(lambda: self._publishers[name].get_subscription_count() > 0, f"a subscriber of {name}")
+            self._beats = beats
         self._publishers[name].publish(message)
 
     def every(self, period_s, make):
@@ -78,17 +82,26 @@ class Peer:
         self.until(asking.done, f"an answer of {service.name}")
         return asking.result()
 
+    def hear_diagnostics(self):
+        """For `refused`."""
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self.received["/diagnostics"].append, qos.RESULT)
+
     def refused(self):
-        """Refusals by cause, from the newest diagnostics of every node."""
+        """Refusals by cause, from the newest diagnostics of the node under test."""
         found = {}
         for array in self.received["/diagnostics"]:
             for status in array.status:
-                found |= {
-                    v.key.removeprefix("refused "): int(v.value) for v in status.values if v.key.startswith("refused ")
-                }
+                if status.name == self.under_test:
+                    pairs = {pair.key: pair.value for pair in status.values if pair.key.startswith("refused ")}
+                    found = {key.removeprefix("refused "): int(value) for key, value in pairs.items()}
         return found
 
-    def now_ns(self):
+    def total_refused(self):
+        """All refusals."""
+        return sum(self.refused().values())
+
+    @staticmethod
+    def now_ns():
         return time.time_ns()
 
     def _turn(self):

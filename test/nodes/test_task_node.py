@@ -1,8 +1,8 @@
 import pytest
 from action_msgs.msg import GoalStatus
 from peer import Peer
-from support import NodeProcess
 from rclpy.action import ActionClient
+from support import NodeProcess
 
 from gear_vla_ros.action import ExecuteTask
 from gear_vla_ros.msg import EpisodeEvent, PolicyStatus
@@ -13,7 +13,7 @@ class Graph(Peer):
     """Stands in for vlm_node (instructions), target_node (status) and the simulator (events)."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__("task_node")
         self.hear(EVENTS)
         self.asked, self.feedback = [], []
         self.node.create_service(SET_INSTRUCTION.type, SET_INSTRUCTION.name, self._set_instruction)

@@ -1,0 +1,124 @@
+import time
+
+import numpy as np
+import pytest
+from peer import Peer, joint_state
+from std_msgs.msg import Bool
+from support import NodeProcess
+
+from gear_vla_ros.contracts import ActionChunk, ArmChunk, Grade, Instruction
+from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.ros import convert
+from gear_vla_ros.ros.stamps import to_ns
+from gear_vla_ros.ros.topics import CHUNK, INSTRUCTION, JOINT_STATES, RESET, STATUS, STOP, TARGET, TARGET_POSE
+from gear_vla_ros.settings import load_robot
+from gear_vla_ros.srv import Reset
+
+SPEC = load_robot("franka")
+HOME = RobotModel(SPEC).fk("right", np.array(SPEC.arms[0].home))
+SPEED = 0.1
+
+
+class Graph(Peer):
+    """The robot at home, and whoever makes chunks."""
+
+    def __init__(self):
+        super().__init__("target_node")
+        self.targets, self.status = self.hear(TARGET), self.hear(STATUS)
+        self.poses = self.hear(TARGET_POSE, "/right/target_pose")
+        self.hear_diagnostics()
+        self.sequence = 0
+
+    def robot_runs(self):
+        self.every(0.005, lambda: self.say(JOINT_STATES, joint_state(SPEC), SPEC.joint_states_topic))
+
+    def instruct(self, number):
+        self.say(INSTRUCTION, convert.instruction_to_msg(Instruction(number, "go right"), self.now_ns()))
+
+    def chunk(self, number=1):
+        self.say(CHUNK, self.chunk_message(number))
+
+    def chunk_message(self, number=1):
+        """One second to the left (base y) at 0.1 m/s, from now."""
+        self.sequence += 1
+        steps = np.tile(np.eye(4), (30, 1, 1))
+        steps[:, :3, 3] = HOME[:3, :3].T @ np.array([0.0, SPEED, 0.0]) * (np.arange(1, 31) / 30)[:, None]
+        chunk = ActionChunk(
+            self.now_ns(), self.sequence, "test", number, 1, {"right": ArmChunk(HOME, steps, np.ones(30))}
+        )
+        return convert.chunk_to_msg(chunk, SPEC)
+
+    def wait_grade(self, grade):
+        self.until(lambda: self.status and self.status[-1].grade == grade, f"grade {grade.name}")
+        return self.status[-1]
+
+
+@pytest.fixture(scope="module")
+def graph():
+    with NodeProcess("target_node", robot="franka"), Graph() as made:
+        made.until(lambda: made.status, "a status")
+        made.spin(0.3)
+        assert made.targets == [], "a target was published before the first joint state"
+        made.robot_runs()
+        yield made
+
+
+def test_holds_where_the_robot_is_until_there_is_a_chunk(graph):
+    graph.until(lambda: len(graph.targets) > 10, "targets")
+    assert graph.targets[-1].grade == Grade.HOLD
+    position = graph.poses[-1].pose.position
+    np.testing.assert_allclose([position.x, position.y, position.z], HOME[:3, 3], atol=1e-6)
+    assert graph.poses[-1].header.frame_id == SPEC.arms[0].base_frame
+    assert list(graph.status[-1].causes) == ["no_instruction"]
+
+
+def test_follows_a_chunk_by_its_stamp_at_thirty_hertz_and_holds_at_its_end(graph):
+    graph.instruct(1)
+    graph.targets.clear()
+    graph.poses.clear()
+    graph.chunk()
+    status = graph.wait_grade(Grade.FULL)
+    assert (status.instruction_id, status.chunk_sequence) == (1, graph.sequence)
+    graph.wait_grade(Grade.HOLD)
+    moved = graph.poses[-1].pose.position.y - HOME[1, 3]
+    assert 0.8 * SPEED < moved < 1.2 * SPEED
+    stamps = np.array([to_ns(target.header.stamp) for target in graph.targets]) * 1e-9
+    assert np.median(np.diff(stamps)) == pytest.approx(1 / 30, abs=1e-3)
+    assert list(graph.status[-1].causes) == ["timeline_end"]
+    assert 0.0 < graph.status[-1].tick_jitter_p99_ms < 15.0
+
+
+def test_chunks_of_another_instruction_are_refused_and_counted(graph):
+    graph.chunk(number=7)
+    refused = graph.until(lambda: graph.refused().get("chunk_instruction"), "the count in the diagnostics")
+    assert refused == 1
+    assert graph.status[-1].grade == Grade.HOLD
+    faults = {fault.cause: fault.count for fault in graph.status[-1].faults}
+    assert faults["chunk_instruction"] == 1
+
+
+def test_a_stop_latches_until_a_reset(graph):
+    graph.chunk()
+    graph.wait_grade(Grade.FULL)
+    graph.say(STOP, Bool(data=True))
+    graph.wait_grade(Grade.STOP)
+    graph.say(STOP, Bool(data=False))
+    graph.chunk()
+    graph.spin(0.3)
+    assert graph.status[-1].grade == Grade.STOP
+    assert graph.call(RESET, Reset.Request()).accepted
+    graph.wait_grade(Grade.HOLD)
+    graph.chunk()
+    graph.wait_grade(Grade.FULL)
+
+
+def test_holds_when_the_joint_states_end(graph):
+    graph.still()
+    status = graph.until(
+        lambda: graph.status[-1] if "joint_states_stale" in graph.status[-1].causes else None, "the cause"
+    )
+    assert status.grade in (Grade.SLOW, Grade.HOLD)
+    graph.robot_runs()
+    begun = time.monotonic()
+    graph.until(lambda: "joint_states_stale" not in graph.status[-1].causes, "the end of the cause")
+    assert time.monotonic() - begun < 2.0
