@@ -104,6 +104,7 @@ class Follower:
         """The target for now; None until the first state."""
         now_ns = self._now()
         if self._state is None:
+            self._ledger.enter([*self._stop_finding(), (Grade.HOLD, "no_state")], ())
             return None
         elapsed_s = (now_ns - self._ticked_ns) * 1e-9 if self._ticked_ns else self._period_s
         self._ticked_ns = now_ns
@@ -131,11 +132,12 @@ class Follower:
         self._seen_ns = now_ns
         return now_ns
 
+    def _stop_finding(self) -> list[Finding]:
+        return [] if self._stopped is None else [(Grade.STOP, self._stopped)]
+
     def _faults(self, state: RobotState) -> list[Finding]:
         """What is wrong apart from the chunk; starts anew from the measured pose if the target is too far from it."""
-        findings: list[Finding] = []
-        if self._stopped is not None:
-            findings.append((Grade.STOP, self._stopped))
+        findings = self._stop_finding()
         if self._clock_back:
             findings.append((Grade.HOLD, "clock_back"))
             self._clock_back = False

@@ -71,6 +71,10 @@ def test_nothing_leaves_before_the_first_state():
     rig = Rig()
     rig.alive = False
     assert rig.tick(5) is None
+    assert rig.follower.status().grade is Grade.HOLD and rig.causes() == ("no_state",)
+    rig.follower.stop("operator")
+    assert rig.tick() is None
+    assert rig.causes() == ("operator", "no_state")
 
 
 def test_without_an_instruction_it_holds_where_it_is():
