@@ -89,7 +89,7 @@ def node(path, find):
 def test_a_frame_goes_through_the_node_unchanged(robot):
     spec, path = robot
     devices = {camera.serial: SoftwareCamera(camera, fx_factor=1.05) for camera in spec.cameras}
-    with node(path, lambda serial: devices[serial].device) as made, Peer() as peer:
+    with node(path, lambda serial: devices[serial].device) as made, Peer("realsense_node") as peer:
         heard = {c.role: (peer.hear(CAMERA, c.topic), peer.hear(CAMERA_INFO, c.info_topic)) for c in spec.cameras}
         stamp_ms = {}
 

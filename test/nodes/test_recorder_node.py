@@ -2,16 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
-import threading
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from peer import Peer, image, joint_state
 from std_msgs.msg import String
+from support import NodeProcess
 
 from gear_vla_ros.nodes.recorder_node import CONTROL
 from gear_vla_ros.recording.reader import EpisodeReader
@@ -31,33 +28,17 @@ JOINTS = SPEC.joint_states_topic
 LIMIT_S = 20.0
 
 
-@contextmanager
-def recorder(folder, *parameters):
-    """The node as its own process; its lines so far in `lines`."""
-    words = ["robot:=franka", f"folder:={folder}", "autostart:=true", "reserve_mib:=0", *parameters]
-    arguments = [word for parameter in words for word in ("-p", parameter)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gear_vla_ros.nodes.recorder_node", "--ros-args", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
-    )  # fmt: skip
-    process.lines = []
-    thread = threading.Thread(target=lambda: process.lines.extend(iter(process.stdout.readline, "")), daemon=True)
-    thread.start()
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(LIMIT_S)
-        thread.join(LIMIT_S)
-        process.stdout.close()
+def recorder(folder, **parameters):
+    """The node as its own process, recording from the start."""
+    values = {"robot": "franka", "folder": str(folder), "autostart": True, "reserve_mib": 0} | parameters
+    return NodeProcess("recorder_node", **values)
 
 
 class Robot(Peer):
     """Head camera and joints, with what was sent."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__("recorder_node")
         self.pictures, self.joints, self.sent = [], [], 0
         self.diagnostics = self.hear(DIAGNOSTICS)
 
@@ -109,8 +90,7 @@ def test_an_interrupted_episode_has_every_message(tmp_path):
         robot.still()
         robot.spin(0.5)
         os.kill(node.pid, signal.SIGINT)
-        robot.until(lambda: node.poll() is not None, "the recorder's end")
-        assert node.returncode == 0, "".join(node.lines)
+        assert node.wait_end(LIMIT_S) == 0
     reader, messages = read(tmp_path)
     assert reader.problem == ""
     assert reader.about["outcome"] == "interrupted"
@@ -127,8 +107,8 @@ def test_a_killed_recorder_leaves_a_file_that_sealing_repairs(tmp_path):
         robot.run()
         robot.until(lambda: len(robot.pictures) > 60 and len(robot.joints) > 300, "three seconds of messages")
         before = len(robot.joints)
-        node.kill()
-        node.wait(LIMIT_S)
+        os.kill(node.pid, signal.SIGKILL)
+        assert node.wait_end(LIMIT_S) == -signal.SIGKILL
     reader, messages = read(tmp_path)
     assert reader.problem
     survived = {message.position[0] for message in messages[JOINTS]}
@@ -144,7 +124,7 @@ def test_a_killed_recorder_leaves_a_file_that_sealing_repairs(tmp_path):
 
 
 def test_episodes_by_service(tmp_path):
-    with recorder(tmp_path, "autostart:=false") as node, Robot() as robot:
+    with recorder(tmp_path, autostart=False), Robot() as robot:
         started = robot.call(CONTROL, ControlEpisode.Request(command=0, instruction="pick up the red cube"))
         assert started.accepted, started.message
         twice = robot.call(CONTROL, ControlEpisode.Request(command=0))
@@ -157,7 +137,6 @@ def test_episodes_by_service(tmp_path):
         ended = robot.call(CONTROL, ControlEpisode.Request(command=3))
         assert ended.accepted, ended.message
         assert not robot.call(CONTROL, ControlEpisode.Request(command=1)).accepted
-        assert node.poll() is None
     reader, messages = read(tmp_path)
     assert reader.about["outcome"] == "success"
     assert reader.about["instruction"] == "pick up the red cube"
@@ -165,11 +144,11 @@ def test_episodes_by_service(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("parameter", "line"), [("queue_mib:=1", "queue_mib"), ("robot:=frank", "franka"), ("compression:=gzip", "lz4")]
+    ("parameter", "value", "line"),
+    [("queue_mib", 1, "queue_mib"), ("robot", "frank", "franka"), ("compression", "gzip", "lz4")],
 )
-def test_a_wrong_parameter_is_named_and_nothing_is_left(tmp_path, parameter, line):
-    with recorder(tmp_path / "episodes", parameter) as node:
-        assert node.wait(LIMIT_S) == 2
-    assert line in "".join(node.lines)
-    assert "Traceback" not in "".join(node.lines)
+def test_a_wrong_parameter_is_named_and_nothing_is_left(tmp_path, parameter, value, line):
+    with recorder(tmp_path / "episodes", **{parameter: value}) as node:
+        assert node.wait_end(LIMIT_S) == 2
+    assert line in node.output()
     assert not (tmp_path / "episodes").exists()
