@@ -183,7 +183,9 @@ class TestIkNode:
         before = graph.refused().get("bad_message /gear_vla/target", 0)
         target = graph.target_message()
         target.arms[0].pose.pose.orientation.w = 9.0
-        graph.say(TARGET, target)
+        graph.still()
+        graph.joints()
+        graph.every(0.05, lambda: graph.say(TARGET, target))
         graph.until(lambda: graph.refused().get("bad_message /gear_vla/target", 0) > before, "the count")
 
 
