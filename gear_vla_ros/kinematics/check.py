@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pinocchio as pin
 
-from gear_vla_ros.kinematics.robot_model import RobotModel
-from gear_vla_ros.settings import ArmSpec, GripperSpec, RobotSpec, SettingsError
+from gear_vla_ros.settings import ArmSpec, GripperSpec, RobotSpec
 from gear_vla_ros.settings.errors import did_you_mean
 
 LIMIT_TOLERANCE = 1e-6
@@ -60,8 +59,9 @@ class _Checks:
         if all(finding.ok for finding in named):
             chain = self._chain(arm, f"{key}.joints")
             yield chain
-            yield self._home(arm, f"{key}.home")
-            if gripper.ok and chain.ok:
+            home = self._home(arm, f"{key}.home")
+            yield home
+            if chain.ok and home.ok:
                 yield self._workspace(arm, f"{key}.safety")
         if gripper.ok:
             yield self._gripper(arm.gripper, f"{key}.gripper")
@@ -110,32 +110,36 @@ class _Checks:
 
     def _carried(self, arm: ArmSpec, key: str) -> Finding:
         """Not the other arm's gripper."""
-        last = self._model.getJointId(arm.joints[-1])
-        gripper = arm.gripper
-        apart = [
-            name for name in (gripper.joint, *gripper.mimic) if last not in self._supports(self._model.getJointId(name))
-        ]
+        model = self._model
+        last = model.getJointId(arm.joints[-1])
+        fingers = (arm.gripper.joint, *arm.gripper.mimic)
+        apart = [name for name in fingers if last not in list(model.supports[model.getJointId(name)])]
         if apart:
             return Finding(False, key, f"{', '.join(apart)}: not moved by {arm.joints[-1]}, so on another arm")
         return Finding(True, key, f"carried by {arm.joints[-1]}")
 
     def _workspace(self, arm: ArmSpec, key: str) -> Finding:
-        try:
-            x, y, z = RobotModel(self._spec).fk(arm.name, np.array(arm.home))[:3, 3]
-        except SettingsError as error:
-            return Finding(False, key, str(error))
+        x, y, z = self._tcp_at_home(arm)
         low, high = arm.safety.workspace_min, arm.safety.workspace_max
         place = f"tcp at home ({x:.3f}, {y:.3f}, {z:.3f}) m in {arm.base_frame}"
         if not all(a <= value <= b for a, value, b in zip(low, (x, y, z), high, strict=True)):
             return Finding(False, key, f"{place} is outside the workspace {list(low)} to {list(high)}")
         return Finding(True, key, f"{place}, inside the workspace")
 
+    def _tcp_at_home(self, arm: ArmSpec) -> tuple[float, float, float]:
+        """Where the tcp is in the arm's base frame [m]."""
+        model, q = self._model, pin.neutral(self._model)
+        data = model.createData()
+        for name, value in zip(arm.joints, arm.home, strict=True):
+            q[model.joints[model.getJointId(name)].idx_q] = value
+        pin.framesForwardKinematics(model, data, q)
+        base, tcp = (data.oMf[model.getFrameId(link, pin.FrameType.BODY)] for link in (arm.base_frame, arm.tcp_frame))
+        x, y, z = base.actInv(tcp).translation
+        return float(x), float(y), float(z)
+
     def _joint_of(self, link: str) -> int:
         """The movable joint that carries the link; 0 for links that are fixed to the world."""
         return int(self._model.frames[self._model.getFrameId(link, pin.FrameType.BODY)].parentJoint)
-
-    def _supports(self, joint: int) -> list[int]:
-        return list(self._model.supports[joint])
 
     def _range(self, name: str) -> tuple[float, float]:
         at = self._model.joints[self._model.getJointId(name)].idx_q

@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 
 POSITION_COST, ORIENTATION_COST, POSTURE_COST = 1.0, 0.5, 1e-3
 ARM_LENGTH_M = 1.0
-"""Damping a metre of error. An arm stretched towards a target beyond its reach has that curvature, length x error, which
-the Gauss-Newton Hessian J^T J lacks: without it the step overshoots and the arm swings about the nearest pose."""
+"""Damping a metre of error. An arm stretched towards a target beyond its reach has that curvature, length x error,
+which the Gauss-Newton Hessian J^T J lacks: without it the step overshoots and the arm swings about the nearest pose."""
 MARGIN_RAD = 1e-3
 LIMITED_M, LIMITED_RAD = 0.005, 0.05
 
