@@ -1,5 +1,7 @@
 """JointState -> RobotState: by name, whatever the order."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
@@ -21,17 +23,20 @@ class JointStateReader:
 
     def __init__(self, spec: RobotSpec, model: RobotModel) -> None:
         self._spec, self._model = spec, model
-        self._names: list[str] = []
+        self._names: list[str] | None = None
         self._index: dict[str, tuple[NDArray[np.int64], int]] = {}
         self._last: tuple[int, Array] | None = None
 
     def read(self, message: JointState) -> RobotState:
         """Raises ContractError: missing or repeated names, lengths that differ, NaN, a stamp of zero."""
         stamp_ns = to_ns(message.header.stamp)
-        if message.name != self._names:
-            self._find(list(message.name))
-        position = self._numbers("position", message.position)
-        velocity = self._numbers("velocity", message.velocity) if message.velocity else self._slope(stamp_ns, position)
+        names = list(message.name)
+        if names != self._names:
+            self._find(names)
+        position = _numbers("position", message.position, names)
+        velocity = (
+            _numbers("velocity", message.velocity, names) if message.velocity else self._slope(stamp_ns, position)
+        )
         arms = {arm: self._arm(arm, position, velocity) for arm in self._index}
         state = RobotState(stamp_ns, arms)
         self._last = stamp_ns, position
@@ -42,15 +47,6 @@ class JointStateReader:
         q = position[joints]
         opening = self._model.gripper_to_unit(arm, float(position[gripper]))
         return ArmState(self._model.fk(arm, q), q, velocity[joints], opening)
-
-    def _numbers(self, field: str, values: "NDArray[np.float64]") -> Array:
-        numbers = np.array(values, dtype=np.float64)
-        if len(numbers) != len(self._names):
-            raise ContractError(f"joint_state.{field}: {len(numbers)} values, allowed {len(self._names)}, one a name")
-        if not np.isfinite(numbers).all():
-            name = self._names[int(np.argmin(np.isfinite(numbers)))]
-            raise ContractError(f"joint_state.{field}: NaN or infinity at '{name}', allowed are finite numbers")
-        return numbers
 
     def _slope(self, stamp_ns: int, position: Array) -> Array:
         if self._last is None or stamp_ns <= self._last[0] or len(self._last[1]) != len(position):
@@ -75,3 +71,13 @@ class JointStateReader:
         self._index = {
             arm.name: (np.array([at[name] for name in arm.joints]), at[arm.gripper.joint]) for arm in self._spec.arms
         }
+
+
+def _numbers(field: str, values: Any, names: list[str]) -> Array:
+    numbers = np.array(values, dtype=np.float64)
+    if len(numbers) != len(names):
+        raise ContractError(f"joint_state.{field}: {len(numbers)} values, allowed {len(names)}, one a name")
+    if not np.isfinite(numbers).all():
+        name = names[int(np.argmin(np.isfinite(numbers)))]
+        raise ContractError(f"joint_state.{field}: NaN or infinity at '{name}', allowed are finite numbers")
+    return numbers
