@@ -1,5 +1,7 @@
 """The closed loop in one process, without ROS: world, expert, chunks by time, inverse kinematics."""
 
+from collections import deque
+
 import numpy as np
 
 from gear_vla_ros.contracts import ArmState, Instruction, Observation, RobotState
@@ -31,15 +33,15 @@ def run(world: World, policy, text: str, limit_s: float = 20.0, latency_s: float
     ik, instruction = DifferentialIk(model), Instruction(1, text)
     task = LiftTask.of(instruction, world)
     q = {arm.name: np.array(arm.home) for arm in world.spec.arms}
-    chunk = coming = None
+    chunk, coming = None, deque()
     for tick in range(round(limit_s / TICK_S)):
         now_ns = 1_000_000_000 + round(tick * TICK_S * 1e9)
         if tick % round(THINK_S / TICK_S) == 0:
             state = state_of(world, model, now_ns)
             observation = Observation(now_ns, {"head": PIXELS}, state, instruction, scene=world.objects())
-            coming = policy.act(policy.think(observation), state)
-        if coming is not None and now_ns - coming.stamp_ns >= latency_s * 1e9:
-            chunk, coming = coming, None
+            coming.append(policy.act(policy.think(observation), state))
+        if coming and now_ns - coming[0].stamp_ns >= latency_s * 1e9:
+            chunk = coming.popleft()
         if chunk is not None:
             targets, grippers = sample(chunk, now_ns)
             q = dict(ik.step(q, targets, TICK_S).q)

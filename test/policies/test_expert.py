@@ -1,0 +1,144 @@
+"""The scripted expert keeps the contract of every policy, and its chunks can be followed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gear_vla_ros.contracts import ArmState, Instruction, KvCache, Observation, RobotState, SceneObject
+from gear_vla_ros.contracts.conformance import PolicyConformance
+from gear_vla_ros.geometry import se3
+from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.policies.expert import ExpertPolicy
+from gear_vla_ros.settings import load_robot, robot_names
+
+STAMP_NS = 5_000_000_000
+
+
+def cube(colour, x, y, z=0.02, yaw=0.3):
+    pose = se3.from_xyz_rpy(np.array([x, y, z]), np.array([0.0, 0.0, yaw]))
+    return SceneObject(f"{colour}_cube", pose, np.full(3, 0.04), colour)
+
+
+def state(spec, opening=1.0):
+    model = RobotModel(spec)
+    arms = {}
+    for arm in spec.arms:
+        q = np.array(arm.home)
+        arms[arm.name] = ArmState(model.fk(arm.name, q), q, np.zeros_like(q), opening)
+    return RobotState(STAMP_NS, arms)
+
+
+def observation(spec, text="pick up the red cube", scene=None, **changes):
+    x, y = spec.sim.table_center
+    cubes = [cube("red", x, y + 0.08), cube("green", x, y - 0.1), cube("blue", x + 0.04, y)]
+    scene = {one.name: one for one in cubes} if scene is None else scene
+    image = np.zeros((8, 8, 3), np.uint8)
+    made = Observation(STAMP_NS, {"head": image}, state(spec), Instruction(1, text), scene=scene)
+    return dataclasses.replace(made, **changes)
+
+
+class TestFranka(PolicyConformance):
+    spec = load_robot("franka")
+
+    def make_policy(self):
+        return ExpertPolicy(self.spec)
+
+    def make_observation(self):
+        return observation(self.spec)
+
+
+class TestAgilex(TestFranka):
+    spec = load_robot("agilex")
+
+
+class TestLdt01(TestFranka):
+    spec = load_robot("ldt01")
+
+
+@pytest.mark.parametrize("robot", robot_names())
+def test_chunks_keep_to_speeds_that_safety_allows(robot):
+    spec = load_robot(robot)
+    seen, policy = observation(spec), ExpertPolicy(spec)
+    chunk = policy.act(policy.think(seen), seen.state)
+    for name, part in chunk.arms.items():
+        poses = np.concatenate([part.base_T_anchor[None], part.base_T_tcp()])
+        speed = se3.difference(poses[:-1], poses[1:]) * chunk.rate_hz
+        assert np.linalg.norm(speed[:, :3], axis=1).max() <= spec.arm(name).safety.max_linear_speed
+        assert np.linalg.norm(speed[:, 3:], axis=1).max() <= spec.arm(name).safety.max_angular_speed
+
+
+@pytest.mark.parametrize("robot", robot_names())
+def test_followed_without_error_it_comes_down_straight_on_the_cube_and_closes_across_its_faces(robot):
+    """An ideal robot: each chunk's last pose is where the next one begins."""
+    spec = load_robot(robot)
+    policy, seen = ExpertPolicy(spec), observation(spec)
+    latents = policy.think(seen)
+    model, target = RobotModel(spec), seen.scene["red_cube"].world_T_object
+    arm = spec.arms[int(latents.ids[0])].name
+    now = seen.state
+    for _ in range(10):
+        chunk = policy.act(latents, now)
+        arms = {
+            name: ArmState(part.base_T_tcp()[-1], now.arms[name].q, now.arms[name].dq, float(part.gripper[-1]))
+            for name, part in chunk.arms.items()
+        }
+        steps = np.flatnonzero(chunk.arms[arm].gripper < 0.999)
+        if len(steps):
+            at = chunk.arms[arm].base_T_tcp()[steps[0]]
+            break
+        now = RobotState(now.stamp_ns + 1_000_000_000, arms)
+    else:
+        pytest.fail("the gripper is never closed")
+    closing = model.world_T_base(arm) @ at
+    np.testing.assert_allclose(closing[:3, 3], target[:3, 3], atol=0.012)
+    np.testing.assert_allclose(closing[:3, 2], [0.0, 0.0, -1.0], atol=0.05)
+    faces = abs(target[:3, :2].T @ closing[:3, 1])
+    assert faces.max() > np.cos(0.25)
+
+
+def test_the_other_arm_stands_still():
+    spec = load_robot("agilex")
+    policy, seen = ExpertPolicy(spec), observation(spec)
+    chunk = policy.act(policy.think(seen), seen.state)
+    np.testing.assert_array_equal(chunk.arms["right"].anchor_T_tcp, np.tile(np.eye(4), (30, 1, 1)))
+    assert np.linalg.norm(chunk.arms["left"].anchor_T_tcp[-1, :3, 3]) > 0.02
+
+
+def test_the_arm_is_kept_for_one_instruction_and_chosen_anew_for_the_next():
+    spec = load_robot("agilex")
+    policy, x = ExpertPolicy(spec), spec.sim.table_center[0]
+    left, right = {"red_cube": cube("red", x, 0.02)}, {"red_cube": cube("red", x, -0.02)}
+    chosen = [int(policy.think(observation(spec, scene=scene)).ids[0]) for scene in (left, right)]
+    assert chosen == [0, 0], "a cube that crosses the middle must not change hands"
+    again = observation(spec, scene=right, instruction=Instruction(2, "pick up the red cube"))
+    assert int(policy.think(again).ids[0]) == 1
+
+
+def test_without_ground_truth_it_refuses():
+    spec = load_robot("franka")
+    with pytest.raises(ValueError, match=r"observation\.scene"):
+        ExpertPolicy(spec).think(dataclasses.replace(observation(spec), scene=None))
+
+
+def test_an_object_that_is_not_there_is_refused():
+    spec = load_robot("franka")
+    only_blue = {"blue_cube": cube("blue", 0.5, 0.0)}
+    with pytest.raises(ValueError, match="'pick up the blue cube'"):
+        ExpertPolicy(spec).think(observation(spec, scene=only_blue))
+
+
+@pytest.mark.parametrize("text", ["sing", "pick up the cube", "pick up the red and the blue cube"])
+def test_accepts_says_what_can_be_said(text):
+    with pytest.raises(ValueError, match="'pick up the red cube'"):
+        ExpertPolicy(load_robot("franka")).accepts(Instruction(1, text))
+
+
+@pytest.mark.parametrize("width", [1, 12, 14])
+def test_latents_of_another_shape_are_refused(width):
+    spec = load_robot("franka")
+    policy, seen = ExpertPolicy(spec), observation(spec)
+    wrong = np.zeros((1, 1, 1, width), np.float32)
+    latents = dataclasses.replace(policy.think(seen), cache=KvCache(wrong, wrong))
+    with pytest.raises(ValueError, match=r"latents\.cache"):
+        policy.act(latents, seen.state)
