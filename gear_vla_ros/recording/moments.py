@@ -31,7 +31,7 @@ class Moment:
 
 
 def spread(first_ns: int, last_ns: int, count: int) -> list[int]:
-    """`count` times from first to last: evenly, but two within the last second when the episode is a long one."""
+    """`count` times from first to last: evenly, but two within the last second when there is time enough."""
     span = last_ns - first_ns
     late = round(LAST_S * 1e9)
     if count < 4 or span < 3 * late:
@@ -85,9 +85,12 @@ class Episode:
 
 
 def read_moments(path: Path, robot: RobotSpec, count: int) -> Episode:
-    """`count` moments of an episode. Memory: one message a topic. Raises RecordingError when it has no message."""
-    first_ns, last_ns = _time_span(path, {camera.topic for camera in robot.cameras})
-    times = spread(first_ns, last_ns, count)
+    """`count` moments of an episode: its start, the others from the first chunk on, when the robot begins to move.
+
+    Memory: one message a topic, beside the moments. Raises RecordingError when the episode has no message.
+    """
+    first_ns, moving_ns, last_ns = _time_span(path, {camera.topic for camera in robot.cameras})
+    times = [first_ns, *spread(moving_ns, last_ns, count - 1)] if moving_ns else spread(first_ns, last_ns, count)
     reader, newest = EpisodeReader(path), _Newest(robot)
     moments: list[Moment] = []
 
@@ -102,8 +105,11 @@ def read_moments(path: Path, robot: RobotSpec, count: int) -> Episode:
     return Episode(reader.file.parent.name, reader.about, first_ns, last_ns, tuple(moments))
 
 
-def _time_span(path: Path, wanted: set[str]) -> tuple[int, int]:
-    """Log times from when every wanted topic has begun to the last message of any; of all topics if none is there."""
+def _time_span(path: Path, wanted: set[str]) -> tuple[int, int, int]:
+    """Log times: every wanted topic has begun; first chunk after that (0 if none); last message of a wanted topic.
+
+    Where none of the wanted topics was recorded, all count as wanted.
+    """
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for raw in EpisodeReader(path).raw():
@@ -113,4 +119,6 @@ def _time_span(path: Path, wanted: set[str]) -> tuple[int, int]:
         raise RecordingError(f"{path}: no messages, nothing to draw")
     topics = wanted & first.keys() or first.keys()
     last_ns = max(last[topic] for topic in topics)
-    return min(max(first[topic] for topic in topics), last_ns), last_ns
+    first_ns = min(max(first[topic] for topic in topics), last_ns)
+    moving_ns = first.get(CHUNK, 0)
+    return first_ns, moving_ns if first_ns <= moving_ns <= last_ns else 0, last_ns

@@ -67,7 +67,7 @@ def chunk(ns: int, sequence: int, frame: str, share: float) -> bytes:
     )  # fmt: skip
 
 
-def record(root: Path, robot: RobotSpec, leave_out: frozenset[str] = frozenset()) -> Path:
+def record(root: Path, robot: RobotSpec, leave_out: frozenset[str] = frozenset(), chunks_from: float = 0.0) -> Path:
     writer = EpisodeWriter(
         new_folder(root), topics_of(robot), {"robot": robot.name, "instruction": "from the metadata"},
         options=WriterOptions(reserve_bytes=0),
@@ -83,7 +83,8 @@ def record(root: Path, robot: RobotSpec, leave_out: frozenset[str] = frozenset()
         frames = {camera.frame: base_T_camera() for camera in robot.cameras}
         write("/tf", ns, synthetic.transforms(ns, base, frames))
         write("/gear_vla/instruction", ns, synthetic.instruction(ns, "pick up the red cube"))
-        write("/gear_vla/chunk", ns, chunk(ns, i, base, share))
+        if share >= chunks_from:
+            write("/gear_vla/chunk", ns, chunk(ns, i, base, share))
         for camera in robot.cameras:
             write(camera.info_topic, ns, synthetic.camera_info(ns, camera))
             write(camera.topic, ns, synthetic.image(ns, picture(camera, share), camera.frame, camera.encoding))
@@ -153,6 +154,14 @@ def test_moments_hold_what_was_the_newest(episode: Path, robot: RobotSpec) -> No
         assert 0 <= age_ns < SECOND // 5
         stamp = moment.images["head"].header.stamp
         assert moment.log_ns - (stamp.sec * SECOND + stamp.nanosec) == age_ns
+
+
+def test_after_the_start_the_moments_are_those_of_motion(robot: RobotSpec, tmp_path: Path) -> None:
+    read = read_moments(record(tmp_path, robot, chunks_from=0.5), robot, COLUMNS)
+    assert [moment.chunk is not None for moment in read.moments] == [False, *[True] * (COLUMNS - 1)]
+    assert read.moments[0].log_ns == read.first_ns == BEGIN
+    assert read.moments[1].log_ns == BEGIN + SECONDS * SECOND // 2
+    assert read.moments[-1].log_ns == read.last_ns == BEGIN + SECONDS * SECOND
 
 
 def test_two_moments_lie_in_the_last_second() -> None:
