@@ -215,6 +215,44 @@ def test_rotation_turns_each_axis_by_its_frequencies() -> None:
     torch.testing.assert_close(rotate(unit, rotation(at[:1], 8, 100.0, torch.float64)), expected, atol=1e-6, rtol=1e-6)
 
 
+def test_a_block_is_attention_as_it_is_written_down(tiny: Aggregator) -> None:
+    """One head at a time, rotation as a product of complex numbers, softmax over an explicit sum."""
+    block, heads, dim = tiny.global_blocks[0].double(), TINY.heads, TINY.width // TINY.heads
+    x = torch.randn(1, 7, TINY.width, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    places = torch.randint(0, 9, (7, 2), generator=torch.Generator().manual_seed(5))
+    seen = torch.tensor([True, True, False, True, True, False, True])
+    try:
+        with torch.no_grad():
+            found = block(x, rotation(places, dim, 100.0, torch.float64), seen[None, None, None])
+            normal = block.norm1(x)[0]
+            weights, bias = block.attn.qkv.weight.view(3, heads, dim, -1), block.attn.qkv.bias.view(3, heads, dim)
+            out = []
+            for head in range(heads):
+                q, k, v = (normal @ weights[i, head].T + bias[i, head] for i in range(3))
+                q, k = in_complex(block.attn.q_norm(q), places), in_complex(block.attn.k_norm(k), places)
+                scores = (q @ k.conj().T).real / dim**0.5
+                share = scores.exp() * seen
+                out.append(share / share.sum(dim=1, keepdim=True) @ v)
+            middle = x[0] + block.ls1.gamma * block.attn.proj(torch.cat(out, dim=1))
+            hidden = torch.nn.functional.gelu(block.mlp.fc1(block.norm2(middle)))
+            expected = middle + block.ls2.gamma * block.mlp.fc2(hidden)
+    finally:
+        block.float()
+    torch.testing.assert_close(found[0], expected, atol=1e-5, rtol=1e-5)
+
+
+def in_complex(features: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """`[tokens, dim / 2]` complex: feature i of each half with its partner a quarter further, turned by its place."""
+    quarter = features.shape[1] // 4
+    frequency = 100.0 ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
+    halves = []
+    for axis in range(2):
+        half = features[:, 2 * axis * quarter : 2 * (axis + 1) * quarter]
+        number = torch.complex(half[:, :quarter], half[:, quarter:])
+        halves.append(number * torch.exp(1j * places[:, axis : axis + 1] * frequency))
+    return torch.cat(halves, dim=1)
+
+
 def test_special_tokens_have_no_place_and_patches_go_row_by_row() -> None:
     found = grid_positions(2, 3, 2, torch.device("cpu")).tolist()
     assert found == [[0, 0], [0, 0], [1, 1], [1, 2], [1, 3], [2, 1], [2, 2], [2, 3]]
