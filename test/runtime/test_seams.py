@@ -94,6 +94,7 @@ def test_an_ensemble_lies_between_its_chunks_and_nearer_to_the_newest(twist, off
     angle = so3.angle_between(alone[0][:3, :3], alone[1][:3, :3])
     turns = [so3.angle_between(mean[:3, :3], pose[:3, :3]) for pose in alone]
     assert sum(turns) == pytest.approx(angle, abs=1e-6)
+    assert turns[0] * apart == pytest.approx(to_old * angle, abs=1e-6)
 
 
 @pytest.mark.parametrize("seam", SMOOTH)
