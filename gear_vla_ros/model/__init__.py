@@ -1,0 +1,1 @@
+"""The parts of GEAR-VLA as torch modules. No robot software."""
