@@ -44,16 +44,16 @@ ARM = ("arms", 0)
 @pytest.mark.parametrize(
     ("name", "path", "value", "what", "found"),
     [
-        ("franka", (*ARM, "base_frame"), "bse", "arms.right.base_frame", "no link 'bse'; did you mean 'base'?"),
-        ("franka", (*ARM, "tcp_frame"), "hand_tpc", "arms.right.tcp_frame", "did you mean 'hand_tcp'?"),
-        ("franka", (*ARM, "joints", 1), "joint22", "arms.right.joints", "no joint 'joint22'; did you mean 'joint2'?"),
-        ("franka", (*ARM, "gripper", "joint"), "finger", "arms.right.gripper", "no joint 'finger'; did you mean"),
-        ("franka", (*ARM, "gripper", "mimic"), {"finger2": 1.0}, "arms.right.gripper", "no joint 'finger2'; did you"),
+        ("franka", (*ARM, "base_frame"), "fr3_lnik0", "arms.right.base_frame", "'fr3_lnik0'; did you mean 'fr3_link0'?"),
+        ("franka", (*ARM, "tcp_frame"), "fr3_hand_tpc", "arms.right.tcp_frame", "did you mean 'fr3_hand_tcp'?"),
+        ("franka", (*ARM, "joints", 1), "fr3_joint22", "arms.right.joints", "'fr3_joint22'; did you mean 'fr3_joint2'?"),
+        ("franka", (*ARM, "gripper", "joint"), "fr3_finger", "arms.right.gripper", "'fr3_finger'; did you mean"),
+        ("franka", (*ARM, "gripper", "mimic"), {"fr3_finger2": 1.0}, "arms.right.gripper", "'fr3_finger2'; did you mean"),
         ("franka", ("world_frame",), "wrold", "world_frame", "no link 'wrold'; did you mean 'world'?"),
         ("franka", ("cameras", 0, "frame"), "head_optical", "cameras.head.frame", "mean 'head_optical_frame'?"),
         ("agilex", (*ARM, "tcp_frame"), "right_tcp", "arms.left.joints", "right_joint1"),
-        ("franka", (*ARM, "home", 3), 0.5, "arms.right.home", "joint4 0.5 is not within -3.0421 and -0.1518"),
-        ("franka", (*ARM, "gripper", "open"), 0.08, "arms.right.gripper", "open moves finger_joint1 to 0.08"),
+        ("franka", (*ARM, "home", 3), 0.5, "arms.right.home", "fr3_joint4 0.5 is not within -3.0421 and -0.1518"),
+        ("franka", (*ARM, "gripper", "open"), 0.08, "arms.right.gripper", "open moves fr3_finger_joint1 to 0.08"),
         ("agilex", (*ARM, "gripper", "mimic"), {"left_joint8": 1.0}, "arms.left.gripper", "left_joint8 to 0.035"),
         ("agilex", (*ARM, "gripper", "mimic"), {"right_joint8": -1.0}, "arms.left.gripper.joint", "right_joint8: not"),
         ("franka", (*ARM, "safety", "workspace_min"), [0.5, -0.4, 0], "arms.right.safety", "outside the workspace"),
@@ -71,7 +71,7 @@ def test_joints_out_of_order_are_told_the_order():
     joints = list(load_robot("franka").arm("right").joints)
     findings = failed(changed("franka", (*ARM, "joints"), [joints[1], joints[0], *joints[2:]]))
     assert findings[0].what == "arms.right.joints"
-    assert findings[0].found == f"from base to hand_tcp the URDF has {', '.join(joints)}: list these"
+    assert findings[0].found == f"from fr3_link0 to fr3_hand_tcp the URDF has {', '.join(joints)}: list these"
 
 
 def test_all_findings_at_once():
@@ -97,7 +97,7 @@ def test_a_urdf_that_cannot_be_read_is_a_finding_and_one_line(content, tmp_path)
 
 
 def test_the_model_refuses_wrong_names_with_key_and_suggestion():
-    with pytest.raises(SettingsError, match=r"arms\.right\.joints: no joint 'joint22' in franka\.urdf; did you mean"):
-        RobotModel(changed("franka", (*ARM, "joints", 1), "joint22"))
-    with pytest.raises(SettingsError, match=r"frame: no link 'hnd' in franka\.urdf; did you mean 'hand'"):
-        model_of("franka").world_T_frame("hnd", {})
+    with pytest.raises(SettingsError, match=r"right\.joints: no joint 'fr3_joint22' in franka\.urdf; did you mean"):
+        RobotModel(changed("franka", (*ARM, "joints", 1), "fr3_joint22"))
+    with pytest.raises(SettingsError, match=r"frame: no link 'fr3_hnd' in franka\.urdf; did you mean 'fr3_hand'"):
+        model_of("franka").world_T_frame("fr3_hnd", {})

@@ -49,7 +49,7 @@ JOINTS = list(FRANKA.arms[0].joints)
     [
         (FRANKA, trajectory(JOINTS), "0 points, allowed 1"),
         (FRANKA, trajectory(JOINTS, [0.0] * 7, [0.0] * 7), "2 points, allowed 1"),
-        (FRANKA, trajectory(JOINTS[:6], [0.0] * 6), "allowed joint1, joint2"),
+        (FRANKA, trajectory(JOINTS[:6], [0.0] * 6), "allowed fr3_joint1, fr3_joint2"),
         (FRANKA, trajectory(JOINTS, [0.0] * 6), "6 values, allowed 7"),
         (AGILEX, JointState(name=["a"], position=[0.0]), "joints a, allowed left_joint1"),
         (LDT, Float64MultiArray(data=[float("nan")] * 7), "holds NaN"),
