@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from pydantic import Field
 from rclpy.clock import Clock, ClockType
 from std_msgs.msg import Float64MultiArray
 
@@ -15,6 +16,7 @@ from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.node import GearNode, run
 from gear_vla_ros.ros.parameters import RobotParams
 from gear_vla_ros.ros.polling import Polled
+from gear_vla_ros.ros.scheduling import ask_for_realtime
 from gear_vla_ros.ros.topics import (
     CHUNK,
     GRIPPER,
@@ -45,6 +47,8 @@ SWITCH_INTERVAL_S = 0.0005
 class Params(RobotParams, RuntimeSpec):
     """Parameters of the target_node."""
 
+    realtime_priority: int = Field(default=1, ge=0, le=99, description="SCHED_FIFO where granted; 0: do not ask")
+
 
 class TargetNode(GearNode[Params]):
     """Everything runs in the executor's thread; joint states are read at the tick, so only chunks come in between."""
@@ -74,6 +78,7 @@ class TargetNode(GearNode[Params]):
         self._ticks, self._ticks_a_status = 0, max(1, round(hz / STATUS_HZ))
         self._timer = self.create_timer(1.0 / hz, self._on_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.health.expect(TARGET.name, hz)
+        self.health.set("scheduling", "real time" if ask_for_realtime(self.params.realtime_priority) else "ordinary")
 
     def _pose_publishers(self, arm: ArmSpec) -> list[Any]:
         names = {f"/{arm.name}/target_pose"} | ({arm.command.topic} if arm.command.interface == "pose" else set())
