@@ -47,10 +47,9 @@ class CommandEncoder:
             gripper = arm.gripper.position_of(opening[arm.name])
             if arm.gripper.topic is not None:
                 yield arm.gripper.topic, Float64MultiArray(data=[gripper])
-                names = list(arm.joints)
             else:
-                names, joints = [*arm.joints, arm.gripper.joint], [*joints, gripper]
-            yield arm.command.topic, self._arm(arm, names, joints)
+                joints = [*joints, gripper]
+            yield arm.command.topic, self._arm(arm, list(arm.command.names or arm.commanded_joints), joints)
 
     def _arm(self, arm: ArmSpec, names: list[str], values: list[float]) -> Any:
         """A trajectory stamped zero begins when it is received (joint_trajectory_controller)."""
@@ -87,15 +86,16 @@ class CommandDecoder:
             return {arm.name: Command(None, arm.gripper.opening_at(values[0]))}
         arm = self._arms[topic]
         names, positions = _named(arm, topic, message)
-        wanted = list(arm.joints) if arm.gripper.topic is not None else [*arm.joints, arm.gripper.joint]
+        wanted = list(arm.command.names or arm.commanded_joints)
         if names is None:
             names = wanted
         if sorted(names) != sorted(wanted):
             raise ContractError(f"{topic}: joints {', '.join(names) or 'none'}, allowed {', '.join(wanted)}")
         values = _numbers(topic, positions, len(wanted))
         at = dict(zip(names, values.tolist(), strict=True))
-        opening = None if arm.gripper.topic is not None else arm.gripper.opening_at(at[arm.gripper.joint])
-        return {arm.name: Command(np.array([at[name] for name in arm.joints]), opening)}
+        ordered = [at[name] for name in wanted]
+        opening = None if arm.gripper.topic is not None else arm.gripper.opening_at(ordered[-1])
+        return {arm.name: Command(np.array(ordered[: len(arm.joints)]), opening)}
 
 
 def _named(arm: ArmSpec, topic: str, message: Any) -> tuple[list[str] | None, Any]:

@@ -53,6 +53,14 @@ class CommandSpec(Spec):
 
     interface: CommandInterface
     topic: Topic
+    names: tuple[Name, ...] | None = None
+    """Names in a `joint_state` message where the driver calls the joints otherwise than the URDF, gripper last."""
+
+    @model_validator(mode="after")
+    def _names_are_sent(self) -> "CommandSpec":
+        if self.names is not None and self.interface != "joint_state":
+            raise ValueError(f"interface {self.interface} takes no names, only joint_state does")
+        return self
 
 
 class BoxSpec(Spec):
@@ -114,7 +122,15 @@ class ArmSpec(Spec):
             raise ValueError(f"home has {len(self.home)} values, joints has {len(self.joints)}")
         if len(set(self.joints)) != len(self.joints):
             raise ValueError(f"joints repeat a name: {', '.join(self.joints)}")
+        names, count = self.command.names, len(self.commanded_joints)
+        if names is not None and (len(names) != count or len(set(names)) != count):
+            raise ValueError(f"command.names has {len(set(names))} different names, the message has {count} values")
         return self
+
+    @property
+    def commanded_joints(self) -> tuple[str, ...]:
+        """What the arm's own command has a value for, in its order: the joints, then a gripper of kind `with_arm`."""
+        return self.joints if self.gripper.topic is not None else (*self.joints, self.gripper.joint)
 
 
 class CameraSpec(Spec):
@@ -188,7 +204,7 @@ class RobotSpec(Spec):
     name: Name
     description: str = ""
     urdf: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+\.urdf$")]
-    """File in `urdf/`, or a path relative to the YAML."""
+    """File in `urdf/`, or an absolute path."""
     placeholder: bool = False
     """True when the kinematics are invented and must be replaced before the robot is moved."""
     world_frame: Name = "world"

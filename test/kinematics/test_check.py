@@ -44,11 +44,11 @@ ARM = ("arms", 0)
 @pytest.mark.parametrize(
     ("name", "path", "value", "what", "found"),
     [
-        ("franka", (*ARM, "base_frame"), "fr3_lnik0", "arms.right.base_frame", "'fr3_lnik0'; did you mean 'fr3_link0'?"),
+        ("franka", (*ARM, "base_frame"), "fr3_lnik0", "arms.right.base_frame", "'fr3_lnik0'; did you mean 'fr3_link0'"),
         ("franka", (*ARM, "tcp_frame"), "fr3_hand_tpc", "arms.right.tcp_frame", "did you mean 'fr3_hand_tcp'?"),
-        ("franka", (*ARM, "joints", 1), "fr3_joint22", "arms.right.joints", "'fr3_joint22'; did you mean 'fr3_joint2'?"),
+        ("franka", (*ARM, "joints", 1), "fr3_joint22", "arms.right.joints", "'fr3_joint22'; did you mean 'fr3_joint2'"),
         ("franka", (*ARM, "gripper", "joint"), "fr3_finger", "arms.right.gripper", "'fr3_finger'; did you mean"),
-        ("franka", (*ARM, "gripper", "mimic"), {"fr3_finger2": 1.0}, "arms.right.gripper", "'fr3_finger2'; did you mean"),
+        ("franka", (*ARM, "gripper", "mimic"), {"fr3_finger2": 1.0}, "arms.right.gripper", "'fr3_finger2'; did you"),
         ("franka", ("world_frame",), "wrold", "world_frame", "no link 'wrold'; did you mean 'world'?"),
         ("franka", ("cameras", 0, "frame"), "head_optical", "cameras.head.frame", "mean 'head_optical_frame'?"),
         ("agilex", (*ARM, "tcp_frame"), "right_tcp", "arms.left.joints", "right_joint1"),

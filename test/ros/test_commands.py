@@ -34,6 +34,8 @@ def test_a_piper_takes_its_gripper_as_the_seventh_value():
     q = {arm.name: np.zeros(6) for arm in spec.arms}
     messages = dict(CommandEncoder(spec).encode(q, {"left": 1.0, "right": 0.0}))
     assert [m.position[6] for m in messages.values()] == [spec.arm("left").gripper.open, 0.0]
+    driver = ["joint1", "joint2", "joint3", "joint4", "joint5", "joint6", "gripper"]
+    assert [m.name for m in messages.values()] == [driver, driver]
 
 
 def trajectory(joints, *points):
@@ -51,7 +53,7 @@ JOINTS = list(FRANKA.arms[0].joints)
         (FRANKA, trajectory(JOINTS, [0.0] * 7, [0.0] * 7), "2 points, allowed 1"),
         (FRANKA, trajectory(JOINTS[:6], [0.0] * 6), "allowed fr3_joint1, fr3_joint2"),
         (FRANKA, trajectory(JOINTS, [0.0] * 6), "6 values, allowed 7"),
-        (AGILEX, JointState(name=["a"], position=[0.0]), "joints a, allowed left_joint1"),
+        (AGILEX, JointState(name=["a"], position=[0.0]), "joints a, allowed joint1, joint2"),
         (LDT, Float64MultiArray(data=[float("nan")] * 7), "holds NaN"),
         (LDT, Float64MultiArray(data=[0.0] * 8), "8 values, allowed 7"),
     ],

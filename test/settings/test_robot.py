@@ -80,6 +80,19 @@ def test_errors_name_key_path_value_and_what_is_allowed(path, value, message):
         parse(RobotSpec, changed(path, value), "one.yaml")
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ({"interface": "joint_trajectory", "names": ["a", "b", "c"]}, "joint_trajectory takes no names, only joint_st"),
+        ({"interface": "joint_state", "names": ["a", "b"]}, "names has 2 different names, the message has 3 values"),
+        ({"interface": "joint_state", "names": ["a", "b", "b"]}, "names has 2 different names, the message has 3 val"),
+    ],
+)
+def test_names_in_commands_fit_the_message(command, message):
+    with pytest.raises(SettingsError, match=message):
+        parse(RobotSpec, changed(("arms", 0, "command"), {"topic": "/right/command", **command}), "one.yaml")
+
+
 def test_missing_keys_are_named():
     data = copy.deepcopy(MINIMAL)
     del data["arms"][0]["safety"]

@@ -25,7 +25,7 @@ def put(world, name, xyz):
 
 def put_between_fingers(world, name):
     """The object at the tool, and the fingers closed on it."""
-    put(world, name, world.data.body("hand_tcp").xpos)
+    put(world, name, world.data.body("fr3_hand_tcp").xpos)
     world.command("right", None, 0.0)
     world.step(0.2)
 
