@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import ViewRole
 from gear_vla_ros.settings import RobotSpec
+from gear_vla_ros.sim import gl
 from gear_vla_ros.sim.builder import mujoco
 from gear_vla_ros.sim.world import World
 
@@ -15,7 +16,9 @@ class Renderer:
     """Draws a copy of the world's state, so that physics need not wait while it draws."""
 
     def __init__(self, world: World, width: int, height: int) -> None:
-        """Raises RuntimeError when neither EGL nor OSMesa gives a context."""
+        """Raises RuntimeError when there is no OpenGL, saying what to install."""
+        if gl.choose() == gl.NONE:
+            raise RuntimeError(gl.HOW_TO_GET)
         self._model = world.model
         self._data = mujoco.MjData(world.model)
         self._renderer = mujoco.Renderer(world.model, height, width)

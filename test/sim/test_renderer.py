@@ -54,3 +54,13 @@ def test_every_camera_shows_something_and_what_moves_changes_it(robot):
         np.testing.assert_array_equal(image, unchanged[role], "only what was taken is drawn")
         assert np.abs(renderer.render(role).astype(int) - image).mean() > 1, f"{role} does not move"
     renderer.close()
+
+
+def test_pictures_larger_than_the_usual_buffer():
+    spec = load_robot("franka")
+    sim = spec.sim.model_copy(update={"camera_width": 1280, "camera_height": 960})
+    world = World(spec.model_copy(update={"sim": sim}))
+    renderer = Renderer(world, 1280, 960)
+    renderer.take(world)
+    assert renderer.render("head").shape == (960, 1280, 3)
+    renderer.close()
