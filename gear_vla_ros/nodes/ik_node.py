@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.clock import Clock, ClockType
 
 from gear_vla_ros.contracts import CartesianTarget, ContractError, RobotState
 from gear_vla_ros.geometry import se3
@@ -21,6 +20,7 @@ from gear_vla_ros.ros.node import GearNode, run
 from gear_vla_ros.ros.parameters import RobotParams
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.running import StartError
+from gear_vla_ros.ros.ticks import Ticks
 from gear_vla_ros.ros.topics import COMMANDS, GRIPPER, JOINT_STATES, TARGET
 
 Array = NDArray[np.float64]
@@ -67,7 +67,7 @@ class IkNode(GearNode[Params]):
         hz = self.robot.rates.ik_hz
         self._period_s, self._ticked_s, self._ticks = 1.0 / hz, 0.0, 0
         self._ticks_a_measure = max(1, round(hz / MEASURE_HZ))
-        self.create_timer(self._period_s, self._on_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = Ticks(self, hz, self._on_tick)
 
     def _on_tick(self) -> None:
         now_s = time.monotonic()

@@ -4,7 +4,6 @@ import sys
 from typing import Any
 
 from pydantic import Field
-from rclpy.clock import Clock, ClockType
 from std_msgs.msg import Float64MultiArray
 
 from gear_vla_ros.contracts import CartesianTarget, ContractError
@@ -17,6 +16,7 @@ from gear_vla_ros.ros.node import GearNode, run
 from gear_vla_ros.ros.parameters import RobotParams
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.scheduling import ask_for_realtime
+from gear_vla_ros.ros.ticks import Ticks
 from gear_vla_ros.ros.topics import (
     CHUNK,
     GRIPPER,
@@ -29,7 +29,6 @@ from gear_vla_ros.ros.topics import (
     TARGET_POSE,
 )  # fmt: skip
 from gear_vla_ros.runtime.follower import Follower
-from gear_vla_ros.runtime.latency import Percentiles
 from gear_vla_ros.runtime.refused import Refused
 from gear_vla_ros.settings import ArmSpec, RuntimeSpec
 
@@ -39,7 +38,6 @@ INTERFACE = Interface(
     serves=(RESET,),
 )
 STATUS_HZ = 10.0
-JITTER_S = 10.0
 SWITCH_INTERVAL_S = 0.0005
 """Longest time that another thread may hold the interpreter while a tick is due."""
 
@@ -73,10 +71,9 @@ class TargetNode(GearNode[Params]):
         self.listen(STOP, self._on_stop)
         self.serve(RESET, self._on_reset)
         hz = self.robot.rates.target_hz
-        self._period_ns = round(1e9 / hz)
-        self._jitter_ms = Percentiles(round(JITTER_S * hz))
+        self._last_lines: dict[str, str] = {}
         self._ticks, self._ticks_a_status = 0, max(1, round(hz / STATUS_HZ))
-        self._timer = self.create_timer(1.0 / hz, self._on_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = Ticks(self, hz, self._on_tick)
         self.health.expect(TARGET.name, hz)
         self.health.set("scheduling", "real time" if ask_for_realtime(self.params.realtime_priority) else "ordinary")
 
@@ -89,6 +86,7 @@ class TargetNode(GearNode[Params]):
         try:
             self._follower.on_chunk(chunk)
         except Refused as refused:
+            self._last_lines[f"chunk_{refused.cause}"] = str(refused)
             self.health.refuse(f"chunk_{refused.cause}", str(refused))
 
     def _on_stop(self, message: Any) -> None:
@@ -102,7 +100,6 @@ class TargetNode(GearNode[Params]):
         return response
 
     def _on_tick(self) -> None:
-        self._jitter_ms.add((self._period_ns - self._timer.time_until_next_call()) % self._period_ns * 1e-6)
         self._read_state()
         target = self._follower.tick()
         if target is not None:
@@ -132,9 +129,12 @@ class TargetNode(GearNode[Params]):
                 self._grippers[arm.arm].publish(Float64MultiArray(data=[position]))
 
     def _publish_status(self) -> None:
-        jitter_ms = self._jitter_ms.p(99)
+        jitter_ms = self._timer.late_p99_ms
         self.health.set("tick jitter p99 [ms]", jitter_ms)
-        self._status.publish(convert.status_to_msg(self._follower.status(), self._clock_ns.now_ns(), jitter_ms))
+        message = convert.status_to_msg(self._follower.status(), self._clock_ns.now_ns(), jitter_ms)
+        for fault in message.faults:
+            fault.last = self._last_lines.get(fault.cause, "")
+        self._status.publish(message)
 
 
 def main() -> int:

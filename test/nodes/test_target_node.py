@@ -93,8 +93,9 @@ def test_chunks_of_another_instruction_are_refused_and_counted(graph):
     refused = graph.until(lambda: graph.refused().get("chunk_instruction"), "the count in the diagnostics")
     assert refused == 1
     assert graph.status[-1].grade == Grade.HOLD
-    faults = {fault.cause: fault.count for fault in graph.status[-1].faults}
-    assert faults["chunk_instruction"] == 1
+    fault = next(fault for fault in graph.status[-1].faults if fault.cause == "chunk_instruction")
+    assert fault.count == 1
+    assert "instruction 7, in force is 1" in fault.last
 
 
 def test_a_stop_latches_until_a_reset(graph):
