@@ -3,7 +3,6 @@
 import itertools
 import re
 
-import mujoco
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +11,7 @@ from robots import NAMES, home, model_of, within_limits
 
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.differential_ik import DifferentialIk
+from gear_vla_ros.sim.builder import mujoco
 
 GRASP_M = 0.02
 """Middle of a 4 cm cube above the table."""
