@@ -16,6 +16,8 @@ MIN_BUFFER = 640, 480
 """Pictures up to this size can be drawn whatever the YAML says."""
 CUBE_M = 0.04
 CUBE_KG = 0.05
+STIFF = [2.5 * TIMESTEP_S, 1.0]
+"""Time constant and damping of an object's contacts: fingers sink in by less than a millimetre at their full force."""
 RGBA = {"red": (0.85, 0.1, 0.1, 1.0), "green": (0.1, 0.65, 0.15, 1.0), "blue": (0.1, 0.25, 0.85, 1.0)}
 ARM_STIFFNESS = 45.0
 """Actuator stiffness [Nm/rad] a Nm of the joint's effort limit: a few mm of lag at working speed, as a real arm has."""
@@ -133,4 +135,5 @@ def _cube(world: mujoco.MjSpec, colour: str) -> None:
     body.add_geom(
         name=f"{colour}_cube", type=mujoco.mjtGeom.mjGEOM_BOX, size=[CUBE_M / 2] * 3, mass=CUBE_KG,
         rgba=RGBA[colour], contype=_OBJECTS, conaffinity=_ALL, condim=4, friction=[1.2, 0.02, 0.0005],
+        priority=1, solref=STIFF, solimp=[0.98, 0.995, 0.001, 0.5, 2.0],
     )  # fmt: skip

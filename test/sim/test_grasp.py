@@ -43,6 +43,24 @@ def test_the_cube_is_held_by_the_fingers_and_nothing_else(robot):
     assert world.objects()["red_cube"].world_T_object[2, 3] == pytest.approx(0.02, abs=0.005)
 
 
+@pytest.mark.parametrize("robot", robot_names())
+def test_a_held_cube_is_as_wide_as_it_is_and_does_not_slip(robot):
+    spec = load_robot(robot)
+    world = World(spec, seed=100)
+    assert run(world, ExpertPolicy(spec), "pick up the red cube", limit_s=10.0) is not None
+    opening = world.arms()[1]
+    arm = spec.arm(min(opening, key=lambda name: opening[name]))
+    fingers = 1 + len(arm.gripper.mimic)
+    assert opening[arm.name] * fingers * abs(arm.gripper.open - arm.gripper.closed) == pytest.approx(0.04, abs=1e-3)
+
+    def tool_to_cube():
+        return world.data.body(arm.tcp_frame).xpos - world.data.body("red_cube").xpos
+
+    before = tool_to_cube()
+    world.step(3.0)
+    np.testing.assert_allclose(tool_to_cube(), before, atol=2e-3)
+
+
 def test_both_arms_of_a_pair_are_used_and_the_other_stays():
     spec = load_robot("agilex")
     world, used = World(spec), set()
