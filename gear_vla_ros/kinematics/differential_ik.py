@@ -53,6 +53,8 @@ class _DampedFrameTask(FrameTask):
 class DifferentialIk:
     """All arms at once, each towards its target and weakly towards its home posture. For one thread.
 
+    Limits are constraints of the program; clipping takes away only what the solver's tolerance lets through.
+
     The result never leaves the joint limits and never moves faster than the velocity limits; a target out of reach is
     approached as far as it goes.
     """
@@ -87,8 +89,10 @@ class DifferentialIk:
     def step(self, q: Mapping[str, Array], targets: Mapping[str, Array], dt: float) -> IkResult:
         """Joints after `dt` seconds from joints `q` (rad, by arm) towards `targets` (`base_T_tcp` by arm).
 
-        Arms without a target keep their joints as well as the others allow.
+        Arms without a target keep their joints. Raises ValueError when `dt` is not a positive number.
         """
+        if not 0 < dt < np.inf:
+            raise ValueError(f"dt is {dt} s, allowed are positive numbers")
         now = self._home.copy()
         for arm, joints in q.items():
             now[self._at[arm]] = joints
@@ -103,7 +107,8 @@ class DifferentialIk:
         )
         for arm in q.keys() - targets.keys():
             velocity[self._at[arm]] = 0.0
-        after = self._clipped(self._configuration.q + velocity * dt)
+        within = np.clip(velocity, -self._reduced.velocityLimit, self._reduced.velocityLimit)
+        after = self._clipped(self._configuration.q + within * dt)
         return self._result({arm: after[self._at[arm]] for arm in q}, targets)
 
     def _clipped(self, q: Array) -> Array:

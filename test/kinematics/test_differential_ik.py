@@ -137,6 +137,22 @@ def test_joints_measured_beyond_a_limit_are_led_back(name):
         assert np.all(joints <= model.limits(arm).upper)
 
 
+@pytest.mark.parametrize("dt", [0.0, -0.01, float("nan"), float("inf")])
+def test_a_step_of_no_time_is_refused(dt):
+    model = model_of("franka")
+    with pytest.raises(ValueError, match=r"dt is .* s, allowed are positive numbers"):
+        DifferentialIk(model).step(home(model), {}, dt)
+
+
+@pytest.mark.parametrize("dt", [1e-9, 0.01, 1.0])
+@pytest.mark.parametrize("metres", [1e-3, 1e3, 1e6])
+def test_any_distance_in_any_time_gives_finite_joints_within_limits(metres, dt):
+    model = model_of("agilex")
+    q = home(model)
+    targets = {arm: _moved(model.fk(arm, q[arm]), np.full(3, metres)) for arm in q}
+    assert_within_limits(model, q, DifferentialIk(model).step(q, targets, dt).q, dt)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_takes_less_than_a_millisecond(name):
     model = model_of(name)
