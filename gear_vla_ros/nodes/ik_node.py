@@ -57,10 +57,10 @@ class IkNode(GearNode[Params]):
         self._commands = {
             arm.command.topic: self.advertise(COMMANDS[arm.command.interface], arm.command.topic) for arm in self._arms
         }
-        for arm in self._arms:
-            if arm.gripper.topic is not None:
-                self._commands[arm.gripper.topic] = self.advertise(GRIPPER, arm.gripper.topic)
+        self._gripper_topics = {arm.gripper.topic for arm in self._arms if arm.gripper.topic is not None}
+        self._commands |= {topic: self.advertise(GRIPPER, topic) for topic in self._gripper_topics}
         self._target: CartesianTarget | None = None
+        self._target_is_new = False
         self._measured: RobotState | None = None
         self._q: Mapping[str, Array] | None = None
         self._paused = ""
@@ -95,6 +95,7 @@ class IkNode(GearNode[Params]):
         self.health.count(TARGET.name)
         try:
             self._target = convert.target_from_msg(message, self.robot)
+            self._target_is_new = True
         except ContractError as error:
             self.health.refuse(f"bad_message {TARGET.name}", str(error))
 
@@ -123,8 +124,10 @@ class IkNode(GearNode[Params]):
         arms = {arm.name: target.arms[arm.name] for arm in self._arms}
         poses: dict[str, Array] = {name: se3.advance(arm.base_T_tcp, arm.twist * ahead_s) for name, arm in arms.items()}
         self._q = self._ik.step(q, poses, dt).q
+        grippers_too, self._target_is_new = self._target_is_new, False
         for topic, message in self._encoder.encode(self._q, {name: arm.gripper for name, arm in arms.items()}):
-            self._commands[topic].publish(message)
+            if grippers_too or topic not in self._gripper_topics:
+                self._commands[topic].publish(message)
         self.health.count("commands")
         self._paused = ""
 
