@@ -114,9 +114,13 @@ class ExpertPolicy:
         if arm != decision.arm:
             return ArmChunk(base_T_anchor, np.tile(np.eye(4), (STEPS, 1, 1)), np.full(STEPS, gripper))
         world_T_anchor = self._world_T_base[arm] @ base_T_anchor
-        tool, poses, commands = Tool(world_T_anchor, gripper), [], []
+        lift, tool, world_T_object = self._lift[arm], Tool(world_T_anchor, gripper), decision.world_T_object
+        holds, poses, commands = lift.holds(tool, world_T_object, decision.size), [], []
         for _ in range(STEPS):
-            tool, command = self._lift[arm].step(tool, decision.world_T_object, decision.size, 1 / RATE_HZ)
+            before = tool.world_T_tcp
+            tool, command = lift.step(tool, world_T_object, decision.size, 1 / RATE_HZ, may_lift=holds)
+            if holds:
+                world_T_object = tool.world_T_tcp @ se3.inverse(before) @ world_T_object
             poses.append(tool.world_T_tcp)
             commands.append(command)
         anchor_T_tcp = se3.inverse(world_T_anchor) @ np.stack(poses)

@@ -36,15 +36,30 @@ class Lift:
 
     stroke_m: float
 
-    def step(self, tool: Tool, world_T_object: Array, size: Array, dt: float) -> tuple[Tool, float]:
-        """The tool after `dt` seconds, and what its gripper is told (0 closed, 1 open)."""
+    def holds(self, tool: Tool, world_T_object: Array, size: Array) -> bool:
+        """Whether the fingers are as wide as the object, and around it."""
+        grasp, width = _grasp(tool.world_T_tcp, world_T_object, size)
+        held_at = min(width / self.stroke_m, 1.0)
+        away = tool.world_T_tcp[:3, 3] - grasp[:3, 3]
+        around = float(np.linalg.norm(away[:2])) < HELD_ACROSS_M and abs(float(away[2])) < HELD_ALONG_M
+        return around and abs(tool.opening - held_at) < SLACK
+
+    def step(
+        self, tool: Tool, world_T_object: Array, size: Array, dt: float, may_lift: bool = True
+    ) -> tuple[Tool, float]:
+        """The tool after `dt` seconds, and what its gripper is told (0 closed, 1 open).
+
+        may_lift: False while fingers are only foreseen to hold the object: whoever follows late must not lift before
+        they do.
+        """
         grasp, width = _grasp(tool.world_T_tcp, world_T_object, size)
         held_at = min(width / self.stroke_m, 1.0)
         away = tool.world_T_tcp[:3, 3] - grasp[:3, 3]
         across, up = float(np.linalg.norm(away[:2])), float(away[2])
         turn = float(so3.angle_between(tool.world_T_tcp[:3, :3], grasp[:3, :3]))
-        around = across < HELD_ACROSS_M and -HELD_ALONG_M < up < HELD_ALONG_M
-        if around and held_at - SLACK < tool.opening < held_at + SLACK:
+        if self.holds(tool, world_T_object, size):
+            if not may_lift:
+                return tool, 0.0
             top = tool.world_T_tcp.copy()
             top[2, 3] = max(top[2, 3], LIFT_M + float(size[2]))
             return Tool(_towards(tool.world_T_tcp, top, LIFT_M_S, dt), tool.opening), 0.0

@@ -167,3 +167,10 @@ def test_an_unknown_robot_ends_the_node_in_one_line():
     with NodeProcess("sim_node", robot="frank") as node:
         assert node.wait_end(20.0) == 2
         assert "did you mean 'franka'" in node.output()
+
+
+def test_without_opengl_the_node_ends_saying_what_to_install(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "disable")
+    with NodeProcess("sim_node", robot="franka") as node:
+        assert node.wait_end(20.0) == 2
+        assert "install EGL" in node.output() and "Traceback" not in node.output()

@@ -97,6 +97,33 @@ def test_followed_without_error_it_comes_down_straight_on_the_cube_and_closes_ac
     assert faces.max() > np.cos(0.25)
 
 
+def test_a_chunk_that_begins_with_the_cube_held_lifts_it_and_never_opens():
+    """To its last step: the chunk may be followed to its end when the next one is late."""
+    spec = load_robot("franka")
+    policy, seen = ExpertPolicy(spec), observation(spec)
+    arm = seen.state.arms["right"]
+    base_T_tcp = arm.base_T_tcp.copy()
+    base_T_tcp[:3, 3] = seen.scene["red_cube"].world_T_object[:3, 3]
+    held = RobotState(STAMP_NS, {"right": ArmState(base_T_tcp, arm.q, arm.dq, 0.5)})
+    part = policy.act(policy.think(seen), held).arms["right"]
+    assert part.gripper.max() == 0.0
+    assert part.base_T_tcp()[-1, 2, 3] > base_T_tcp[2, 3] + 0.1
+
+
+def test_lifting_waits_for_fingers_that_are_only_foreseen_to_hold():
+    spec = load_robot("franka")
+    policy, seen = ExpertPolicy(spec), observation(spec)
+    arm = seen.state.arms["right"]
+    base_T_tcp = arm.base_T_tcp.copy()
+    base_T_tcp[:3, 3] = seen.scene["red_cube"].world_T_object[:3, 3]
+    yaw = se3.from_xyz_rpy(np.zeros(3), np.array([np.pi, 0.0, 0.3]))
+    base_T_tcp[:3, :3] = yaw[:3, :3]
+    still_open = RobotState(STAMP_NS, {"right": ArmState(base_T_tcp, arm.q, arm.dq, 1.0)})
+    part = policy.act(policy.think(seen), still_open).arms["right"]
+    assert part.gripper.max() == 0.0
+    np.testing.assert_allclose(part.base_T_tcp()[:, :3, 3], np.tile(base_T_tcp[:3, 3], (30, 1)), atol=5e-3)
+
+
 def test_the_other_arm_stands_still():
     spec = load_robot("agilex")
     policy, seen = ExpertPolicy(spec), observation(spec)

@@ -36,6 +36,13 @@ def test_lifts_the_named_cube(robot):
 
 
 @pytest.mark.parametrize("robot", robot_names())
+def test_lifts_with_chunks_that_are_half_a_second_late(robot):
+    spec = load_robot(robot)
+    world = World(spec, seed=100)
+    assert run(world, ExpertPolicy(spec), "pick up the red cube", limit_s=8.0, latency_s=0.5) is not None
+
+
+@pytest.mark.parametrize("robot", robot_names())
 def test_the_cube_is_held_by_the_fingers_and_nothing_else(robot):
     spec = load_robot(robot)
     world = World(spec, seed=100)
@@ -90,3 +97,21 @@ def test_a_cube_that_is_moved_while_the_arm_comes_is_followed():
             return super().think(observation)
 
     assert run(world, Moved(spec), "pick up the red cube", limit_s=12.0) is not None
+
+
+def test_a_cube_that_is_dropped_is_lifted_again():
+    spec = load_robot("franka")
+    world, drops = World(spec, seed=100), []
+
+    class Dropping(ExpertPolicy):
+        def think(self, observation):
+            cube = observation.scene["red_cube"].world_T_object
+            if cube[2, 3] > 0.05 and not drops:
+                drops.append(cube[2, 3])
+                joint = world.model.joint("red_cube_joint")
+                world.data.qpos[joint.qposadr[0] :][:3] = [0.45, -0.1, 0.02]
+                world.data.qvel[joint.dofadr[0] :][:6] = 0.0
+            return super().think(observation)
+
+    assert run(world, Dropping(spec), "pick up the red cube", limit_s=15.0) is not None
+    assert len(drops) == 1
