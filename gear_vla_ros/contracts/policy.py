@@ -11,7 +11,8 @@ from gear_vla_ros.contracts.observation import Instruction, Observation, RobotSt
 class Policy(Protocol):
     """The slow/fast contract. `think` and `act` may run in two processes, each with its own instance.
 
-    One instance is called from one thread. Everything `act` needs from `think` is inside the `LatentAction`.
+    One instance is called from one thread; only `accepts`, which changes nothing, may come from another meanwhile.
+    Everything `act` needs from `think` is inside the `LatentAction`.
     """
 
     @property

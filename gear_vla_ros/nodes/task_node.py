@@ -77,7 +77,7 @@ class TaskNode(GearNode[Params]):
         return GoalResponse.ACCEPT
 
     def _execute(self, goal: ServerGoalHandle) -> ExecuteTask.Result:
-        begun_s = time.monotonic()
+        begun_s, self._ending = time.monotonic(), None
         result = ExecuteTask.Result()
         try:
             instruction_id = self._set_instruction(goal.request.instruction)

@@ -2,6 +2,7 @@ import time
 
 import numpy as np
 import pytest
+import yaml
 from peer import Peer, joint_state
 from std_msgs.msg import Bool
 from support import NodeProcess
@@ -10,7 +11,7 @@ from gear_vla_ros.contracts import ActionChunk, ArmChunk, Grade, Instruction
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.stamps import to_ns
-from gear_vla_ros.ros.topics import CHUNK, INSTRUCTION, JOINT_STATES, RESET, STATUS, STOP, TARGET, TARGET_POSE
+from gear_vla_ros.ros.topics import CHUNK, GRIPPER, INSTRUCTION, JOINT_STATES, RESET, STATUS, STOP, TARGET, TARGET_POSE
 from gear_vla_ros.settings import load_robot
 from gear_vla_ros.srv import Reset
 
@@ -125,3 +126,20 @@ def test_holds_when_the_joint_states_end(graph):
     begun = time.monotonic()
     graph.until(lambda: "joint_states_stale" not in graph.status[-1].causes, "the end of the cause")
     assert time.monotonic() - begun < 2.0
+
+
+def test_a_robot_that_takes_poses_gets_them_and_its_gripper_command_from_here(tmp_path):
+    data = SPEC.model_dump(mode="json")
+    data["arms"][0]["command"] = {"interface": "pose", "topic": "/cartesian_controller/target"}
+    robot = tmp_path / "poses.yaml"
+    robot.write_text(yaml.safe_dump(data))
+    with NodeProcess("target_node", robot=str(robot)), Graph() as graph:
+        poses = graph.hear(TARGET_POSE, "/cartesian_controller/target")
+        hand = graph.hear(GRIPPER, SPEC.arms[0].gripper.topic)
+        graph.robot_runs()
+        graph.until(lambda: poses and hand and graph.poses, "poses and gripper commands")
+        assert poses[-1].pose.position.x == pytest.approx(HOME[0, 3], abs=1e-6)
+        assert hand[-1].data[0] == pytest.approx(SPEC.arms[0].gripper.open, abs=1e-6)
+    with NodeProcess("ik_node", robot=str(robot)) as process:
+        assert process.wait_end(20.0) == 2
+        assert "takes poses; there is nothing to do" in process.output()
