@@ -4,6 +4,8 @@ import dataclasses
 import sys
 from typing import Any
 
+from pydantic import Field
+
 from gear_vla_ros.contracts import ActionChunk, ContractError, LatentAction, Policy, RobotState
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
@@ -20,8 +22,12 @@ INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INS
 CHECK_HZ = 20.0
 
 
-class Params(PolicyParams, RuntimeSpec):
+class Params(PolicyParams):
     """Parameters of the action_node."""
+
+    replan_before_end_s: float = Field(
+        default=RuntimeSpec().replan_before_end_s, ge=0, le=1, description="when less is left, make the next chunk [s]"
+    )
 
 
 class ActionNode(PolicyNode[Params]):
