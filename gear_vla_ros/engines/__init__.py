@@ -1,0 +1,1 @@
+"""What runs the network: one interface, PyTorch behind it. Arrays in, arrays out; nothing above sees a tensor."""

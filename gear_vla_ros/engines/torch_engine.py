@@ -1,0 +1,129 @@
+"""The reference engine: PyTorch as the model is written."""
+
+import hashlib
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gear_vla_ros.contracts import KvCache
+from gear_vla_ros.engines.engine import SlowInput, SlowOutput, StateInput
+from gear_vla_ros.model import text
+from gear_vla_ros.model.checkpoint import load
+from gear_vla_ros.model.expert import Latents, StateTokens
+from gear_vla_ros.model.gear_vla import GearVla, Inputs
+from gear_vla_ros.model.sampler import sample
+from gear_vla_ros.settings.model import ModelSpec, load_model_spec
+
+THREADS = 1
+"""Torch threads on a CPU: two network processes and the simulator share few cores."""
+
+
+class TorchEngine:
+    """On the GPU if there is one, else on the CPU."""
+
+    def __init__(self, model: GearVla) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = model.to(self._device).eval().requires_grad_(False)
+        self._dtype = model.expert.step.dtype
+        self._fingerprint = fingerprint(model)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Its sizes."""
+        return self._model.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Of weights and sizes."""
+        return self._fingerprint
+
+    def think(self, given: SlowInput) -> SlowOutput:
+        """Latent action tokens. Raises ValueError naming what does not fit."""
+        begun = time.perf_counter_ns()
+        with torch.inference_mode():
+            prefix = self._model.read(self._inputs(given))
+            self._wait()
+            read = time.perf_counter_ns()
+            ids, latents = self._model.decode(prefix)
+            keys, values = (torch.cat(tuple(part)).float().cpu() for part in (latents.keys, latents.values))
+        cache = KvCache(keys.numpy(), values.numpy())  # [layers, kv_heads, N, head_dim]
+        latency = {"read": read - begun, "latents": time.perf_counter_ns() - read}
+        return SlowOutput(ids[0].cpu().numpy(), cache, latency)
+
+    def act(self, cache: KvCache, state: StateInput, noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Actions `[K, 20]`. Raises ValueError naming what does not fit."""
+        spec = self.spec
+        wanted = (spec.language.depth, spec.language.kv_heads, spec.latents.tokens, spec.language.head_dim)
+        if cache.keys.shape != wanted or cache.dtype != "float32":
+            raise ValueError(f"cache: {cache.dtype} {list(cache.keys.shape)}, allowed float32 {list(wanted)}")
+        with torch.inference_mode():
+            latents = Latents(self._layers(cache.keys), self._layers(cache.values))
+            numbers, present = self._state(state)
+            tokens = StateTokens(self._model.state(state.embodiment, numbers, present), present)
+            start = self._tensor(noise)[None].to(self._dtype)
+
+            def velocity(noisy: Tensor, tau: Tensor) -> Tensor:
+                return self._model.expert.velocity(noisy, tau, latents, tokens)
+
+            normal = sample(velocity, start, spec.expert.flow_steps)
+            actions: NDArray[np.float32] = self._model.statistics.denormalise(normal)[0].float().cpu().numpy()
+        return actions
+
+    def close(self) -> None:
+        """Nothing is held beyond memory."""
+
+    def _inputs(self, given: SlowInput) -> Inputs:
+        numbers, present = self._state(given.state)
+        ids, mask = text.batch(self._model.tokens, [given.text], self.spec.max_text_tokens)
+        views = self._tensor(given.views).permute(0, 3, 1, 2)[None].to(self._dtype) / 255  # [1, V, 3, S, S]
+        return Inputs(
+            views=views,
+            view_mask=self._tensor(given.present)[None],
+            embodiment=given.state.embodiment,
+            state=numbers,
+            arm_mask=present,
+            text=ids.to(self._device),
+            text_mask=mask.to(self._device),
+        )
+
+    def _state(self, state: StateInput) -> tuple[Tensor, Tensor]:
+        if not np.isfinite(state.state[state.present]).all():
+            raise ValueError("state: holds NaN or infinity, allowed are finite numbers")
+        return self._tensor(state.state)[None].to(self._dtype), self._tensor(state.present)[None]
+
+    def _layers(self, stacked: NDArray[np.generic]) -> list[Tensor]:
+        return [layer[None].to(self._dtype) for layer in self._tensor(stacked)]
+
+    def _tensor(self, values: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values).copy()).to(self._device)
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+def fingerprint(model: GearVla) -> str:
+    """Twelve hexadecimal digits of a hash over sizes and weights."""
+    digest = hashlib.sha256(model.spec.model_dump_json().encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def open_engine(checkpoint: str, seed: int) -> TorchEngine:
+    """The checkpoint folder's network; without one the tiny network with random weights of `seed`.
+
+    Raises FileNotFoundError, or ValueError naming what is wrong with the checkpoint.
+    """
+    torch.set_num_threads(THREADS)
+    if checkpoint:
+        return TorchEngine(load(Path(checkpoint).expanduser()))
+    spec = load_model_spec("tiny")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return TorchEngine(GearVla(spec, text.make_tokens(spec)))

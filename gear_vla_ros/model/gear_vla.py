@@ -1,0 +1,139 @@
+"""GEAR-VLA: pixels, state and a sentence -> latent action tokens -> their K/V -> a chunk (paper, Fig. 2)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from gear_vla_ros.model import sequence
+from gear_vla_ros.model.dropping import Dropped, language_keep
+from gear_vla_ros.model.expert import Expert, Latents, StateTokens
+from gear_vla_ros.model.latents import LatentDecoder, Prefix
+from gear_vla_ros.model.normalise import ActionStatistics
+from gear_vla_ros.model.projector import ExpandedProjector
+from gear_vla_ros.model.qwen import MERGE, Gather, build_qwen, merge_order, patchify, view_grid
+from gear_vla_ros.model.spatial import Aggregator
+from gear_vla_ros.model.state import StateProjectors
+from gear_vla_ros.model.text import TextTokens
+from gear_vla_ros.settings.model import VIEWS, ModelSpec
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One batch.
+
+    views: float [B, V, 3, S, S] RGB 0 to 1, head, left wrist, right wrist; view_mask bool [B, V]. state: float
+    [B, A, numbers], left and right; arm_mask bool [B, A]. text, text_mask: [B, T] (see `text.batch`).
+    """
+
+    views: Tensor
+    view_mask: Tensor
+    embodiment: str
+    state: Tensor
+    arm_mask: Tensor
+    text: Tensor
+    text_mask: Tensor
+
+
+class GearVla(nn.Module):
+    """All parts. `read` and `decode` are the slow path, `velocity` the fast one."""
+
+    def __init__(self, spec: ModelSpec, tokens: TextTokens) -> None:
+        super().__init__()
+        self.spec, self.tokens = spec, tokens
+        self.qwen: Any = build_qwen(spec)
+        merger = self.qwen.model.visual.merger
+        merged = spec.vision.width * MERGE * MERGE
+        self.projector = ExpandedProjector(merged, spec.spatial.output_width * MERGE * MERGE, spec.language.width)
+        self.projector.flat, self.projector.out = merger.mlp[0], merger.mlp[2]
+        self.qwen.model.visual.merger = Gather(merger.ln_q)
+        self.qwen.model.visual.requires_grad_(False)
+        self.spatial = Aggregator(spec.spatial)
+        self.state = StateProjectors(spec.embodiments, spec.language.width)
+        self.latents = LatentDecoder(spec)
+        self.expert = Expert(spec)
+        self.statistics = ActionStatistics()
+
+    def see(self, views: Tensor, view_mask: Tensor, with_spatial: bool = True) -> Tensor:
+        """Picture tokens [B, V, T, D]: both pathways, projected. A masked view's tokens are zero."""
+        self._check_views(views, view_mask)
+        spec, batch = self.spec, views.shape[0]
+        shown = torch.where(view_mask[..., None, None, None], views, 0.0)
+        patches = patchify(shown.flatten(0, 1), spec.vision.patch_size)  # [B * V * P, 3 * 2 * p * p]
+        grid = view_grid(batch * VIEWS, spec.view_size, spec.vision.patch_size, views.device)
+        flat = self.qwen.model.visual(patches.to(self.projector.flat.weight.dtype), grid_thw=grid).pooler_output
+        spatial = self._spatial(shown, view_mask) if with_spatial else None
+        seen = self.projector(flat, spatial).view(batch, VIEWS, spec.tokens_per_view, -1)
+        return torch.where(view_mask[..., None, None], seen, 0.0)
+
+    def _spatial(self, views: Tensor, view_mask: Tensor) -> Tensor:
+        """3D features in the order of merging, four patches side by side [B * V * T, 4 * 2 * width]."""
+        features = self.spatial(views, view_mask)  # [B, V, P, 2 * width]
+        order = merge_order(self.spec.view_size // self.spec.spatial.patch_size).to(views.device)
+        together = features[:, :, order].reshape(-1, MERGE * MERGE * features.shape[-1])
+        return together.to(self.projector.flat.weight.dtype)
+
+    def embed(self, inputs: Inputs) -> Tensor:
+        """The prefix of the language model's sequence [B, L, D] (see `sequence`)."""
+        embed = self.qwen.get_input_embeddings()
+        seen = self.see(inputs.views, inputs.view_mask)
+        batch = seen.shape[0]
+        start = embed(inputs.text.new_tensor(self.tokens.vision_start)).expand(batch, 1, -1)
+        end = embed(inputs.text.new_tensor(self.tokens.vision_end)).expand(batch, 1, -1)
+        views = [part for view in range(VIEWS) for part in (start, seen[:, view], end)]
+        state = self.state(inputs.embodiment, inputs.state.to(seen.dtype), inputs.arm_mask)
+        return torch.cat([*views, state, embed(inputs.text)], dim=1)
+
+    def read(self, inputs: Inputs) -> Prefix:
+        """Read the prefix; the slow path's long part."""
+        embeds = self.embed(inputs)
+        mask = sequence.prefix_mask(self.spec, inputs.view_mask, inputs.arm_mask, inputs.text_mask)
+        positions = sequence.prefix_positions(self.spec, inputs.text_mask)
+        cache = DynamicCache(config=self.qwen.config.text_config)
+        out = self.qwen.model.language_model(
+            inputs_embeds=embeds,
+            attention_mask=mask.long(),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return Prefix(cache, mask, positions, out.last_hidden_state[:, -1])
+
+    def decode(self, prefix: Prefix) -> tuple[Tensor, Latents]:
+        """Latent ids [B, N] and their K/V in every layer."""
+        return self.latents.decode(self.qwen, prefix)
+
+    def answer_logits(self, inputs: Inputs, answer: Tensor, is_action: Tensor, dropped: Dropped | None) -> Tensor:
+        """Teacher forcing: logits [B, M, vocabulary] at the prefix' last position and each of `answer` [B, M - 1].
+
+        is_action: bool [M - 1], true for latent action and FAST tokens; from those `dropped` is hidden.
+        """
+        prefix = self.read(inputs)
+        count = answer.shape[1]
+        keep: dict[str, Any] = {}
+        if dropped is not None:
+            at = sequence.layout(self.spec, inputs.text.shape[1])
+            keep["attention_keep"] = language_keep(dropped, at, is_action, prefix.mask.shape[1] + count)
+        embeds = self.qwen.get_input_embeddings()(answer)
+        hidden = self.latents.continue_with(self.qwen, prefix, embeds, **keep)
+        logits: Tensor = self.qwen.lm_head(torch.cat([prefix.last_hidden[:, None], hidden], dim=1))
+        return logits
+
+    def state_tokens(self, inputs: Inputs, dropped: Dropped | None = None) -> StateTokens:
+        """Fresh state for the expert."""
+        tokens = self.state(inputs.embodiment, inputs.state.to(self.expert.step.dtype), inputs.arm_mask)
+        keep = None
+        if dropped is not None:
+            keep = (~dropped.state)[:, None].expand(-1, tokens.shape[1]).to(tokens.dtype)
+        return StateTokens(tokens, inputs.arm_mask, keep)
+
+    def _check_views(self, views: Tensor, view_mask: Tensor) -> None:
+        size = self.spec.view_size
+        if tuple(views.shape[1:]) != (VIEWS, 3, size, size) or not views.is_floating_point():
+            found = f"{views.dtype} {list(views.shape)}"
+            raise ValueError(f"views: {found}, allowed floating point [B, {VIEWS}, 3, {size}, {size}], RGB 0 to 1")
+        if view_mask.dtype != torch.bool or view_mask.shape != views.shape[:2]:
+            found = f"{view_mask.dtype} {list(view_mask.shape)}"
+            raise ValueError(f"view_mask: {found}, allowed torch.bool {list(views.shape[:2])}")
