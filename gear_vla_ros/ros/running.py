@@ -38,20 +38,25 @@ def run(make_node: Callable[[], Any], make_executor: Callable[[], Executor] = Si
     for number in _SIGNALS:
         signal.signal(number, _ignore)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = None
+    node = waiter = None
     try:
         node = make_node()
-        threading.Thread(target=_end_on_signal, args=(caught, node.ended), name="signals", daemon=True).start()
+        waiter = threading.Thread(target=_end_on_signal, args=(caught, node.ended), name="signals", daemon=True)
+        waiter.start()
         return _spin(node, make_executor())
     except (SettingsError, FileNotFoundError, StartError) as error:
         line = str(error) if isinstance(error, SettingsError) else f"{Path(sys.argv[0]).stem}: {error}"
         print(line, file=sys.stderr, flush=True)
         return BAD_START
     finally:
+        if waiter is not None:
+            caught.shutdown(socket.SHUT_RD)
+            waiter.join(timeout=1.0)
         if node is not None:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
+        signal.set_wakeup_fd(-1)
 
 
 def _spin(node: Any, executor: Executor) -> int:
