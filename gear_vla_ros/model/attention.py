@@ -10,12 +10,16 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "gear_vla"
+SMALLEST = 1e-9
 
 
 def drop_after_softmax(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, keep: Tensor, scaling: float
 ) -> Tensor:
-    """Attention whose weights are multiplied by `keep` after the softmax; they are not normalised again.
+    """Attention whose weights are multiplied by `keep` after the softmax and then made to add up to one again.
+
+    The second step is our choice where the paper is silent: so neither keys nor values of what is dropped have any
+    influence, exactly as for a view that is missing at run time.
 
     query [B, H, Q, D], key, value [B, H, K, D]; mask bool (True: seen) or added to the scores, broadcastable to
     [B, H, Q, K]; keep 0 or 1, broadcastable to [B, H, Q, K]. Returns [B, H, Q, D].
@@ -25,7 +29,8 @@ def drop_after_softmax(
         lowest = torch.finfo(scores.dtype).min
         scores = scores.masked_fill(~mask, lowest) if mask.dtype == torch.bool else scores + mask
     weights = functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    return (weights * keep.to(weights.dtype)) @ value
+    kept = weights * keep.to(weights.dtype)
+    return kept / kept.sum(dim=-1, keepdim=True).clamp_min(SMALLEST) @ value
 
 
 def repeat_heads(values: Tensor, times: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class QwenTokens:
     def __init__(self, folder: Path) -> None:
         self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         names = ("<|endoftext|>", "<|vision_start|>", "<|vision_end|>", "<|object_ref_start|>")
-        ids: list[int] = self._tokenizer.convert_tokens_to_ids(list(names))
+        ids: Any = self._tokenizer.convert_tokens_to_ids(list(names))
         self.pad, self.vision_start, self.vision_end, self.begin_action = ids
 
     def encode(self, text: str) -> list[int]:

@@ -38,7 +38,7 @@ class Params(PolicyParams):
 
 
 class VlmNode(PolicyNode[Params]):
-    """Executor's thread: inputs, joining, instructions. Worker: `think`, publishing latents."""
+    """Executor's thread: inputs, joining, instructions. Worker: `think`, latents. Serves once the policy is loaded."""
 
     def __init__(self) -> None:
         super().__init__("vlm_node", Params, INTERFACE)
@@ -55,10 +55,10 @@ class VlmNode(PolicyNode[Params]):
         for camera in self.robot.cameras:
             self.listen(CAMERA, functools.partial(self._on_image, camera), camera.topic)
             self.health.expect(camera.topic, min(camera.rate_hz, self.robot.sim.camera_rate_hz))
-        self.serve(SET_INSTRUCTION, self._on_set_instruction)
         self.create_timer(1.0 / RETRY_HZ, self._offer)
         self.create_timer(1.0, self._on_second)
         self.autostart()
+        self.serve(SET_INSTRUCTION, self._on_set_instruction)
 
     def make_worker(self, policy: Policy) -> NewestOnly[Observation, LatentAction]:
         """Thinks at most `max_rate_hz` times a second. Raises ValueError if the instruction at start is refused."""

@@ -14,7 +14,7 @@ from rclpy.task import Future
 from gear_vla_ros.action import ExecuteTask
 from gear_vla_ros.msg import PolicyStatus
 from gear_vla_ros.ros.qos import RESULT
-from gear_vla_ros.srv import ControlEpisode
+from gear_vla_ros.srv import ControlEpisode, SetInstruction
 
 ANSWER_LIMIT_S = 10.0
 
@@ -47,6 +47,7 @@ class TaskClient:
         self._node = Node("gear_vla_client")
         self._node.create_subscription(PolicyStatus, "/gear_vla/status", self._on_status, RESULT)
         self._tasks = ActionClient(self._node, ExecuteTask, "/gear_vla/execute_task")
+        self._instructions = self._node.create_client(SetInstruction, "/gear_vla/set_instruction")
         self._episodes = self._node.create_client(ControlEpisode, "/gear_vla/control_episode")
         return self
 
@@ -56,8 +57,9 @@ class TaskClient:
         rclpy.try_shutdown()
 
     def wait_ready(self, limit_s: float) -> None:
-        """Until the task server answers and the target_node reports. Raises GraphError naming what is missing."""
+        """Until tasks and instructions are served and the target_node reports. Raises GraphError naming what is missing."""
         self._until(self._tasks.server_is_ready, limit_s, "the action server /gear_vla/execute_task (task_node)")
+        self._until(self._instructions.service_is_ready, limit_s, "the service /gear_vla/set_instruction (vlm_node)")
         self._until(lambda: self.status is not None, limit_s, "a message on /gear_vla/status (target_node)")
 
     def execute(self, instruction: str, time_limit_s: float, show: Callable[[Any], None]) -> Outcome:
