@@ -50,12 +50,12 @@ class LatentDecoder(nn.Module):
             ids.append(self._choose(qwen.lm_head(hidden), position))  # [B]
             token = qwen.get_input_embeddings()(to_vocabulary(self.spec, ids[-1]))[:, None]  # [B, 1, D]
             hidden = self.continue_with(qwen, prefix, token, after=position)[:, -1]
-        return torch.stack(ids, dim=1), self._cached(prefix)
+        return torch.stack(ids, dim=1), self.cached(prefix)
 
     def _all_at_once(self, qwen: Any, prefix: "Prefix") -> tuple[Tensor, Latents]:
         logits = self.parallel_logits(qwen, prefix)
         ids = [self._choose(logits[:, position], position) for position in range(self.spec.latents.tokens)]
-        return torch.stack(ids, dim=1), self._cached(prefix)
+        return torch.stack(ids, dim=1), self.cached(prefix)
 
     def _choose(self, logits: Tensor, position: int) -> Tensor:
         """Likeliest allowed id [B] of logits [B, vocabulary]."""
@@ -78,7 +78,8 @@ class LatentDecoder(nn.Module):
         hidden: Tensor = out.last_hidden_state
         return hidden
 
-    def _cached(self, prefix: "Prefix") -> Latents:
+    def cached(self, prefix: "Prefix") -> Latents:
+        """K/V of the latent positions, from a cache that has grown by them."""
         at = slice(prefix.mask.shape[1], prefix.mask.shape[1] + self.spec.latents.tokens)
         layers: list[Any] = prefix.cache.layers
         return Latents([layer.keys[:, :, at] for layer in layers], [layer.values[:, :, at] for layer in layers])
