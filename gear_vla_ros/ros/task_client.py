@@ -57,7 +57,7 @@ class TaskClient:
         rclpy.try_shutdown()
 
     def wait_ready(self, limit_s: float) -> None:
-        """Until tasks and instructions are served and the target_node reports. Raises GraphError naming what is missing."""
+        """Until tasks and instructions are served and targets reported. Raises GraphError naming what is missing."""
         self._until(self._tasks.server_is_ready, limit_s, "the action server /gear_vla/execute_task (task_node)")
         self._until(self._instructions.service_is_ready, limit_s, "the service /gear_vla/set_instruction (vlm_node)")
         self._until(lambda: self.status is not None, limit_s, "a message on /gear_vla/status (target_node)")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import inputs, tiny
+from network import inputs, tiny
 from safetensors.torch import load_file, save_file
 
 from gear_vla_ros.model import checkpoint

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import inputs, tiny
+from network import inputs, tiny
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from gear_vla_ros.model import sequence
@@ -13,6 +13,12 @@ from gear_vla_ros.model.latents import allowed_ids, to_vocabulary
 from gear_vla_ros.model.qwen import patchify, qwen_config, view_grid
 from gear_vla_ros.model.sampler import sample
 from gear_vla_ros.model.text import IMAGE, VISION_END, VISION_START
+
+
+@pytest.fixture(scope="module")
+def model():
+    """For tests that do not change it."""
+    return tiny()
 
 
 def parent_of(model):

@@ -249,6 +249,7 @@ class TestVlmNode:
         ("vlm_node", {"policy": "exprt"}, "did you mean 'expert'"),
         ("vlm_node", {"max_rate_hz": 0.0}, "max_rate_hz: found 0.0"),
         ("vlm_node", {"instruction": "compose a symphony", "use_scene": True}, "compose a symphony"),
+        ("action_node", {"policy": "gear_vla", "checkpoint": "/nowhere"}, "/nowhere: no spec.yaml"),
     ],
 )
 def test_a_node_that_cannot_do_what_it_is_told_ends_with_one_line_and_code_2(executable, parameters, line):

@@ -1,6 +1,5 @@
-"""One tiny network for all tests of the model that do not change it."""
+"""The tiny network and a batch for it."""
 
-import pytest
 import torch
 
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
@@ -36,8 +35,3 @@ def inputs(model, views=(True, True, True), arms=(True, True), size=2, embodimen
         text=ids,
         text_mask=mask,
     )
-
-
-@pytest.fixture(scope="session")
-def model():
-    return tiny()

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import inputs, tiny
+from network import inputs, tiny
 from torch import nn
 
 from gear_vla_ros.model.attention import drop_after_softmax
