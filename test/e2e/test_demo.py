@@ -60,8 +60,8 @@ def test_expert_lifts_the_named_cube(robot, tmp_path):
     report = json.loads((episode / "report.json").read_text())
     assert report["success"] and "red" in report["reason"]
     rates = report["rates_hz"]
-    assert rates["/gear_vla/target"] == pytest.approx(30.0, abs=1.5)
-    assert rates["/joint_states"] == pytest.approx(200.0, abs=15.0)
+    assert rates["/gear_vla/target"] == pytest.approx(30.0, abs=2.0)
+    assert 150 < rates["/joint_states"] < 215, "far from 200 Hz even for a loaded machine"
     with Image.open(episode / "contact_sheet.png") as picture:
         assert picture.width >= 800 and len(picture.getcolors(2**24)) > 1000
     assert list(episode.glob("*.mcap"))
