@@ -105,10 +105,14 @@ class GearVla(nn.Module):
         """Latent ids [B, N] and their K/V in every layer."""
         return self.latents.decode(self.qwen, prefix)
 
-    def answer_logits(self, inputs: Inputs, answer: Tensor, is_action: Tensor, dropped: Dropped | None) -> Tensor:
-        """Teacher forcing: logits [B, M, vocabulary] at the prefix' last position and each of `answer` [B, M - 1].
+    def teach(
+        self, inputs: Inputs, answer: Tensor, is_action: Tensor, dropped: Dropped | None = None
+    ) -> tuple[Tensor, Prefix]:
+        """Teacher forcing with `answer` [B, M] (ids of the vocabulary): logits [B, M + 1, vocabulary], and the prefix.
 
-        is_action: bool [M - 1], true for latent action and FAST tokens; from those `dropped` is hidden.
+        logits[:, i] are about answer[:, i]; the last ones about what follows. `latents.cached` gives the K/V of an
+        answer that begins with the latent tokens. is_action: bool [M], true for latent action and FAST tokens; from
+        those `dropped` is hidden.
         """
         prefix = self.read(inputs)
         count = answer.shape[1]
@@ -119,7 +123,7 @@ class GearVla(nn.Module):
         embeds = self.qwen.get_input_embeddings()(answer)
         hidden = self.latents.continue_with(self.qwen, prefix, embeds, **keep)
         logits: Tensor = self.qwen.lm_head(torch.cat([prefix.last_hidden[:, None], hidden], dim=1))
-        return logits
+        return logits, prefix
 
     def state_tokens(self, inputs: Inputs, dropped: Dropped | None = None) -> StateTokens:
         """Fresh state for the expert."""

@@ -117,7 +117,7 @@ def test_dropping_in_the_language_model_is_felt_in_training_only():
     nothing = Dropped(torch.tensor([False, False]), torch.tensor([False, False]))
     everything = Dropped(torch.tensor([True, True]), torch.tensor([True, True]))
     with torch.inference_mode():
-        plain, same, other = (model.answer_logits(given, answer, action, d) for d in (None, nothing, everything))
+        plain, same, other = (model.teach(given, answer, action, d)[0] for d in (None, nothing, everything))
     torch.testing.assert_close(plain, same, atol=1e-5, rtol=1e-4)
     assert torch.equal(plain[:, 0], other[:, 0])
     assert not torch.allclose(plain[:, 1:], other[:, 1:])
