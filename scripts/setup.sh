@@ -47,16 +47,17 @@ with_installed_ros() { [ -n "${ROS_DISTRO:-}" ] && "$PYTHON" -c 'import rclpy' 2
 hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
 python_packages() {
-  local stamp=.venv/.requirements wanted files=(core sim cameras train dev) options=()
-  if with_installed_ros; then options=(--system-site-packages); else files+=(ros); fi
+  local stamp=.venv/.requirements wanted files=(core sim cameras train dev) options=() pins=constraints.txt
+  if with_installed_ros; then options=(--system-site-packages) pins=constraints-installed-ros.txt; else files+=(ros); fi
   wanted="$(hash_of requirements/*.txt) ${ROS_DISTRO:-wheels} $("$PYTHON" --version)"
   [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ] || return 0
   say "Python packages into .venv (a few minutes, about 3 GB)"
   [ -x .venv/bin/python ] || "$PYTHON" -m venv "${options[@]}" .venv
-  [ -z "${TORCH_INDEX:-}" ] || .venv/bin/pip install -q --disable-pip-version-check -c requirements/constraints.txt \
+  [ -z "${TORCH_INDEX:-}" ] || .venv/bin/pip install -q --disable-pip-version-check -c "requirements/$pins" \
     --index-url "$TORCH_INDEX" torch
   files=("${files[@]/#/-rrequirements/}")
-  .venv/bin/pip install -q --disable-pip-version-check "${files[@]/%/.txt}" || die "pip could not install the requirements; see above"
+  .venv/bin/pip install -q --disable-pip-version-check -c "requirements/$pins" "${files[@]/%/.txt}" \
+    || die "pip could not install the requirements; see above"
   echo "$wanted" > "$stamp"
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pinocchio as pin
 
+from gear_vla_ros.kinematics.frames import parent_joint
 from gear_vla_ros.settings import ArmSpec, GripperSpec, RobotSpec
 from gear_vla_ros.settings.errors import did_you_mean
 
@@ -25,7 +26,7 @@ def check_robot(spec: RobotSpec) -> list[Finding]:
     """Findings in the order of the YAML. Never raises for a YAML that loads: a broken URDF is a finding too."""
     try:
         path = spec.urdf_path()
-        model = pin.buildModelFromUrdf(str(path), mimic=False)
+        model = pin.buildModelFromUrdf(str(path))
     except (OSError, ValueError, RuntimeError) as error:
         return [Finding(False, "urdf", " ".join(str(error).split()))]
     return list(_Checks(spec, model).findings())
@@ -139,7 +140,7 @@ class _Checks:
 
     def _joint_of(self, link: str) -> int:
         """The movable joint that carries the link; 0 for links that are fixed to the world."""
-        return int(self._model.frames[self._model.getFrameId(link, pin.FrameType.BODY)].parentJoint)
+        return parent_joint(self._model.frames[self._model.getFrameId(link, pin.FrameType.BODY)])
 
     def _range(self, name: str) -> tuple[float, float]:
         at = self._model.joints[self._model.getJointId(name)].idx_q

@@ -7,6 +7,7 @@ import numpy as np
 import pinocchio as pin
 from numpy.typing import NDArray
 
+from gear_vla_ros.kinematics.frames import parent_frame
 from gear_vla_ros.settings import RobotSpec, SettingsError
 from gear_vla_ros.settings.errors import did_you_mean
 
@@ -38,7 +39,7 @@ class RobotModel:
         self.spec = spec
         path = spec.urdf_path()
         try:
-            self.pin_model: pin.Model = pin.buildModelFromUrdf(str(path), mimic=False)
+            self.pin_model: pin.Model = pin.buildModelFromUrdf(str(path))
         except (ValueError, RuntimeError) as error:
             raise SettingsError(f"{path.name}: pinocchio cannot read it: {' '.join(str(error).split())}") from None
         self._data = self.pin_model.createData()
@@ -109,7 +110,7 @@ class RobotModel:
         for frame in model.frames[1:]:
             if frame.type != pin.FrameType.BODY:
                 continue
-            parent = model.frames[model.frames[frame.parentFrame].parentFrame]
+            parent = model.frames[parent_frame(model.frames[parent_frame(frame)])]
             if parent.name == "universe":
                 continue
             index = model.getFrameId(parent.name)

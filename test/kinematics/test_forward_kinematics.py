@@ -156,7 +156,7 @@ def _gripper_joints(arm):
 
 def _link_below(model, joint):
     at = model.pin_model.getJointId(joint)
-    return next(f.name for f in model.pin_model.frames if f.parentJoint == at and f.name != joint)
+    return next(f.name for f in model.pin_model.frames if parent_joint(f) == at and f.name != joint)
 
 
 @pytest.mark.parametrize("name", NAMES)
