@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from robots import NAMES, home, model_of, within_limits
 
 from gear_vla_ros.geometry import se3
+from gear_vla_ros.kinematics.frames import parent_joint
 
 FRANKA_CRAIG = (  # a [m], d [m], alpha [rad] of joints 1 to 7 and the flange: FCI documentation
     (0.0, 0.333, 0.0),
