@@ -98,7 +98,7 @@ class VlmNode(PolicyNode[Params]):
     def _newest_scene(self) -> Any:
         if self._scenes is not None and (message := self._scenes.newest()) is not None:
             try:
-                self._scene = convert.scene_from_msg(message)
+                self._scene = convert.scene_from_msg(message, self.robot)
             except ContractError as error:
                 self.health.refuse(f"bad_message {SCENE.name}", str(error))
         return self._scene

@@ -12,6 +12,7 @@ from gear_vla_ros.contracts import (
     ContractError,
     Grade,
     Instruction,
+    checks,
 )
 from gear_vla_ros.msg import ActionChunk as ActionChunkMsg
 from gear_vla_ros.msg import ArmChunk as ArmChunkMsg
@@ -121,7 +122,7 @@ def target_from_msg(message: CartesianTargetMsg, spec: RobotSpec) -> CartesianTa
     if message.grade not in set(Grade):
         raise ContractError(f"target.grade: {message.grade}, allowed {', '.join(f'{g.value} {g.name}' for g in Grade)}")
     return CartesianTarget(
-        stamp_ns=to_ns(message.header.stamp),
+        stamp_ns=checks.positive_stamp("target.stamp_ns", to_ns(message.header.stamp)),
         sequence=message.sequence,
         arms={part.arm: _arm_target(part, spec) for part in message.arms},
         grade=Grade(message.grade),

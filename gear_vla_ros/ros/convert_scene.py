@@ -31,13 +31,23 @@ def scene_to_msg(scene: Mapping[str, SceneObject], spec: RobotSpec, stamp_ns: in
     return message
 
 
-def scene_from_msg(message: MarkerArray) -> dict[str, SceneObject]:
-    """Objects by name. Raises ContractError."""
+def scene_from_msg(message: MarkerArray, spec: RobotSpec) -> dict[str, SceneObject]:
+    """Objects by name. Raises ContractError, also on a name that comes twice, another frame, or no extent."""
     if len(message.markers) > MAX_OBJECTS:
         raise ContractError(f"scene.markers: {len(message.markers)}, allowed {MAX_OBJECTS} at most")
-    scene = {}
+    scene: dict[str, SceneObject] = {}
     for marker in message.markers:
-        world_T_object = pose_from_msg(f"scene.{marker.ns}.pose", marker.pose)
-        size = np.array([marker.scale.x, marker.scale.y, marker.scale.z])
-        scene[marker.ns] = SceneObject(marker.ns, world_T_object, size, marker.text)
+        if marker.ns in scene:
+            raise ContractError(f"scene.{marker.ns}: more than once, allowed is one marker a name")
+        scene[marker.ns] = _object(marker, spec)
     return scene
+
+
+def _object(marker: Marker, spec: RobotSpec) -> SceneObject:
+    field = f"scene.{marker.ns}"
+    if marker.header.frame_id != spec.world_frame:
+        raise ContractError(f"{field}.header.frame_id: '{marker.header.frame_id}', allowed '{spec.world_frame}'")
+    size = np.array([marker.scale.x, marker.scale.y, marker.scale.z])
+    if not (size > 0).all():
+        raise ContractError(f"{field}.scale: {size.tolist()}, allowed are extents greater than zero [m]")
+    return SceneObject(marker.ns, pose_from_msg(f"{field}.pose", marker.pose), size, marker.text)

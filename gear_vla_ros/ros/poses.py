@@ -5,11 +5,14 @@ from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Twist, Vecto
 from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import ContractError
+from gear_vla_ros.contracts.action import MAX_STEPS
 from gear_vla_ros.geometry import se3, so3
 from gear_vla_ros.ros.stamps import to_msg
 
 Array = NDArray[np.float64]
 QUATERNION_TOLERANCE = 1e-3
+MAX_DISTANCE_M = 1000.0
+"""Positions beyond it along an axis are no positions of a tool or an object."""
 
 
 def pose_to_msg(a_T_b: Array) -> Pose:
@@ -27,18 +30,20 @@ def stamped_to_msg(a_T_b: Array, frame: str, stamp_ns: int) -> PoseStamped:
 
 
 def pose_from_msg(field: str, message: Pose) -> Array:
-    """`a_T_b`. Raises ContractError naming `field` when a number is not finite or the quaternion is not of length 1."""
+    """`a_T_b`. Raises ContractError naming `field`: not finite, too far away, or a quaternion not of length 1."""
     return poses_from_msgs(field, [message])[0]
 
 
 def poses_from_msgs(field: str, messages: list[Pose]) -> Array:
-    """`[K, 4, 4]` of K poses at once; errors as `pose_from_msg`."""
+    """`[K, 4, 4]` of K poses at once, 1 to `MAX_STEPS`; errors as `pose_from_msg`."""
+    if not 1 <= len(messages) <= MAX_STEPS:
+        raise ContractError(f"{field}: {len(messages) or 'empty'}, allowed 1 to {MAX_STEPS} poses")
     xyz = np.array([(m.position.x, m.position.y, m.position.z) for m in messages], dtype=np.float64)
     quat = np.array([(q.x, q.y, q.z, q.w) for q in (m.orientation for m in messages)], dtype=np.float64)
-    if not messages:
-        raise ContractError(f"{field}: empty, at least one pose is needed")
     if not (np.isfinite(xyz).all() and np.isfinite(quat).all()):
         raise ContractError(f"{field}: holds NaN or infinity, allowed are finite numbers")
+    if (furthest := float(np.abs(xyz).max())) > MAX_DISTANCE_M:
+        raise ContractError(f"{field}: position {furthest:g} m along an axis, allowed {MAX_DISTANCE_M:g} at most")
     lengths = np.linalg.norm(quat, axis=-1)
     worst = int(np.argmax(np.abs(lengths - 1)))
     if abs(lengths[worst] - 1) > QUATERNION_TOLERANCE:

@@ -17,6 +17,7 @@ from typing import Any
 
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation as rcl
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
@@ -37,9 +38,9 @@ def run(make_node: Callable[[], Any], make_executor: Callable[[], Executor] = Si
     signal.set_wakeup_fd(catcher.fileno(), warn_on_full_buffer=False)
     for number in _SIGNALS:
         signal.signal(number, _ignore)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = waiter = None
     try:
+        _init()
         node = make_node()
         waiter = threading.Thread(target=_end_on_signal, args=(caught, node.ended), name="signals", daemon=True)
         waiter.start()
@@ -57,6 +58,16 @@ def run(make_node: Callable[[], Any], make_executor: Callable[[], Executor] = Si
             node.destroy_node()
         rclpy.try_shutdown()
         signal.set_wakeup_fd(-1)
+
+
+def _init() -> None:
+    """Raises StartError when the arguments after --ros-args cannot be read."""
+    try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except rcl.UnknownROSArgsError as error:
+        raise StartError(f"arguments after --ros-args: {error}, allowed as -p name:=value or -r from:=to") from None
+    except rcl.RCLError as error:
+        raise StartError(f"arguments after --ros-args: {' '.join(str(error).split())}") from None
 
 
 def _spin(node: Any, executor: Executor) -> int:

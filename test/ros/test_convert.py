@@ -61,7 +61,7 @@ def test_latents(latent):
 @FAST
 @given(scenes())
 def test_scenes(scene):
-    assert_same(convert.scene_from_msg(over_the_wire(convert.scene_to_msg(scene, SPEC, 7))), scene)
+    assert_same(convert.scene_from_msg(over_the_wire(convert.scene_to_msg(scene, SPEC, 7)), SPEC), scene)
 
 
 @FAST
