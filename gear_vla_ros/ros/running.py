@@ -5,6 +5,7 @@ node. So no callback is ever cut by a KeyboardInterrupt, the context stays valid
 Ctrl-C changes nothing, and it does not matter to which thread of which library the system hands the signal.
 """
 
+import contextlib
 import gc
 import signal
 import socket
@@ -51,7 +52,8 @@ def run(make_node: Callable[[], Any], make_executor: Callable[[], Executor] = Si
         return BAD_START
     finally:
         if waiter is not None:
-            caught.shutdown(socket.SHUT_RD)
+            with contextlib.suppress(BlockingIOError):
+                catcher.send(b"\0")
             waiter.join(timeout=1.0)
         if node is not None:
             node.close()
@@ -61,13 +63,13 @@ def run(make_node: Callable[[], Any], make_executor: Callable[[], Executor] = Si
 
 
 def _init() -> None:
-    """Raises StartError when the arguments after --ros-args cannot be read."""
+    """Raises StartError when ROS cannot read the arguments after --ros-args, or its environment variables."""
     try:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except rcl.UnknownROSArgsError as error:
         raise StartError(f"arguments after --ros-args: {error}, allowed as -p name:=value or -r from:=to") from None
     except rcl.RCLError as error:
-        raise StartError(f"arguments after --ros-args: {' '.join(str(error).split())}") from None
+        raise StartError(" ".join(str(error).split(", at /")[0].split())) from None
 
 
 def _spin(node: Any, executor: Executor) -> int:
