@@ -96,9 +96,19 @@ class Peer:
                     found = {key.removeprefix("refused "): int(value) for key, value in pairs.items()}
         return found
 
+    def settled_refused(self):
+        """`refused`, once it counts all that was sent before this call: the diagnostics after the next say it."""
+        arrays = self.received["/diagnostics"]
+        seen = len(arrays)
+        self.until(lambda: self._reports(arrays[seen:]) >= 2, "diagnostics")
+        return self.refused()
+
     def total_refused(self):
         """All refusals."""
         return sum(self.refused().values())
+
+    def _reports(self, arrays):
+        return sum(status.name == self.under_test for array in arrays for status in array.status)
 
     @staticmethod
     def now_ns():

@@ -68,7 +68,7 @@ def test_latents_become_a_chunk_anchored_at_the_newest_state(graph):
     latents = graph.think()
     chunk = graph.until(lambda: graph.after(latents), "a chunk")[0]
     age_s = (to_ns(chunk.produced) - to_ns(chunk.header.stamp)) * 1e-9
-    assert 0.0 < age_s < 0.1
+    assert 0.0 < age_s < 0.5
     assert (chunk.instruction_id, chunk.model_id, chunk.rate_hz) == (1, latents.model_id, 30.0)
     position = chunk.arms[0].anchor.pose.position
     np.testing.assert_allclose([position.x, position.y, position.z], graph.base_T_tcp[:3, 3], atol=1e-9)
@@ -79,7 +79,7 @@ def test_the_same_latents_give_another_chunk_before_the_last_one_ends(graph):
     latents = graph.think()
     graph.until(lambda: len(graph.after(latents)) >= 2, "a second chunk")
     first, second = graph.after(latents)[:2]
-    assert 0.4 < (to_ns(second.header.stamp) - to_ns(first.header.stamp)) * 1e-9 < 0.8
+    assert 0.3 < (to_ns(second.header.stamp) - to_ns(first.header.stamp)) * 1e-9 < 1.0
     graph.spin(1.5)
     count = len(graph.chunks)
     graph.spin(0.5)

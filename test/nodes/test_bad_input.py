@@ -131,7 +131,7 @@ class TestTargetNode:
     def test_reordered_joints_are_put_in_order_by_name(self, graph):
         graph.still()
         graph.every(0.01, lambda: say_spoilt(graph, with_joints_reversed))
-        before = graph.refused()
+        before = graph.settled_refused()
         graph.spin(1.5)
         self.follows(graph)
         assert graph.refused() == before

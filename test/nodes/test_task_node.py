@@ -72,7 +72,7 @@ def test_success_is_what_the_simulator_says_about_this_instruction(graph):
     assert (answer.result.success, answer.result.reason) == (True, "sim: red cube lifted")
     assert answer.result.duration_s > 0.5
     assert graph.feedback[-1].grade == 1
-    assert 0.3 < graph.feedback[-1].elapsed_s - graph.feedback[-2].elapsed_s < 1.0
+    assert graph.feedback[-1].elapsed_s - graph.feedback[-2].elapsed_s > 0.3
 
 
 def test_failure_comes_from_the_operator_too(graph):
@@ -87,7 +87,7 @@ def test_time_limit_ends_a_task(graph):
     answer = graph.result(graph.send(time_limit_s=0.3))
     assert answer.status == GoalStatus.STATUS_ABORTED
     assert answer.result.reason == "time limit of 0.3 s reached"
-    assert 0.3 <= answer.result.duration_s < 2.0
+    assert 0.3 <= answer.result.duration_s < 5.0
 
 
 def test_cancelled_and_only_one_at_a_time(graph):

@@ -66,12 +66,12 @@ def test_waits_for_an_instruction_and_then_thinks_at_the_cameras_rate_at_most(gr
     graph.until(lambda: graph.instructions, "the instruction in force")
     assert (graph.instructions[-1].text, graph.instructions[-1].kind) == (TEXT, "language")
     graph.until(lambda: len(graph.latents) >= 5, "latents")
-    first, last = graph.latents[0], graph.latents[-1]
-    assert last.instruction_id == 1
-    assert last.sequence > first.sequence
-    rate = (len(graph.latents) - 1) / ((to_ns(last.header.stamp) - to_ns(first.header.stamp)) * 1e-9)
-    assert 4.0 < rate < 11.0
-    assert 0.0 < (graph.now_ns() - to_ns(last.header.stamp)) * 1e-9 < 0.5
+    assert {latents.instruction_id for latents in graph.latents} == {1}
+    sequences = [latents.sequence for latents in graph.latents]
+    assert sequences == sorted(set(sequences))
+    stamps = [to_ns(latents.header.stamp) for latents in graph.latents]
+    assert stamps == sorted(set(stamps)), "one set of images was thought about twice"
+    assert 0.0 < (graph.now_ns() - stamps[-1]) * 1e-9 < 2.0
 
 
 def test_whoever_comes_later_gets_the_instruction_in_force(graph):
