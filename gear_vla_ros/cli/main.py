@@ -89,11 +89,37 @@ def docs(
     raise typer.Exit(command.write(share_dir() / "README.md", check, console))
 
 
+checkpoints = typer.Typer(help="Networks on disk.", no_args_is_help=True)
+app.add_typer(checkpoints, name="checkpoint")
+
+
+@checkpoints.command("make")
+def make_checkpoint(
+    folder: Annotated[Path, typer.Argument(help="new folder of the checkpoint")],
+    qwen: Annotated[Path, typer.Option(help="folder of Qwen2.5-VL's weights and tokenizer")],
+    vggt: Annotated[Path, typer.Option(help="folder of VGGT-1B's weights")],
+    model: Annotated[str, typer.Option(help="sizes: base (3B), large (7B), or a .yaml")] = "base",
+    dtype: Annotated[str, typer.Option(help="precision: bfloat16 or float32")] = "bfloat16",
+) -> None:
+    """Make a checkpoint from its public parents in local folders; nothing is downloaded."""
+    from gear_vla_ros.cli import checkpoint as command
+
+    raise typer.Exit(command.make(model, folder, qwen, vggt, dtype, console))
+
+
+@checkpoints.command("show")
+def show_checkpoint(folder: Annotated[Path, typer.Argument(help="folder of a checkpoint")]) -> None:
+    """Say what a checkpoint holds, part by part."""
+    from gear_vla_ros.cli import checkpoint as command
+
+    raise typer.Exit(command.show(folder, console))
+
+
 def main() -> int:
     """Entry point: wrong input ends with one clear line and code 2."""
     try:
         result = app(standalone_mode=False)
-    except (SettingsError, FileNotFoundError, ValueError) as error:
+    except (SettingsError, FileNotFoundError, FileExistsError, ValueError) as error:
         Console(stderr=True, soft_wrap=True).print(f"gear-vla: {error}", style="bold red", markup=False)
         return 2
     except typer.Exit as leave:

@@ -5,8 +5,11 @@ weights.safetensors all weights and the action statistics
 tokenizer.json ...  the parent's tokenizer, where the spec's is `qwen`
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 import yaml
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -35,15 +38,16 @@ def save(model: GearVla, folder: Path) -> None:
 def load(folder: Path) -> GearVla:
     """The network of a folder.
 
-    Raises FileNotFoundError naming the file that is missing, SettingsError for a wrong spec, ValueError naming every
-    kind of weight that is missing, extra or of another shape.
+    It has the precision that its weights were saved in. Raises FileNotFoundError naming the file that is missing,
+    SettingsError for a wrong spec, ValueError naming every kind of weight that is missing, extra or of another shape.
     """
     for name in (SPEC, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"checkpoint {folder}: no {name}; it is a folder with {SPEC} and {WEIGHTS}")
     spec = load_yaml(ModelSpec, folder / SPEC)
-    model = GearVla(spec, make_tokens(spec, folder))
-    found, own = load_file(folder / WEIGHTS), _own(model)
+    found = load_file(folder / WEIGHTS)
+    model = _empty(spec, folder, found)
+    own = _own(model)
     problems = [
         *(f"{name} is missing" for name in sorted(own.keys() - found.keys())),
         *(f"{name} is not of this network" for name in sorted(found.keys() - own.keys())),
@@ -58,6 +62,19 @@ def load(folder: Path) -> GearVla:
         raise ValueError(f"checkpoint {folder}: {'; '.join(problems[:SHOWN])}{more}")
     model.load_state_dict(found, strict=False)
     return model
+
+
+def _empty(spec: ModelSpec, folder: Path, found: Mapping[str, Tensor]) -> GearVla:
+    """A network in the precision of most of its weights."""
+    before = torch.get_default_dtype()
+    kinds = Counter({kind: 0 for kind in (torch.float32, torch.bfloat16, torch.float16)})
+    for tensor in found.values():
+        kinds[tensor.dtype] += tensor.numel() if tensor.dtype in kinds else 0
+    torch.set_default_dtype(kinds.most_common(1)[0][0])
+    try:
+        return GearVla(spec, make_tokens(spec, folder))
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _own(model: GearVla) -> dict[str, Tensor]:

@@ -4,9 +4,6 @@ Every view is embedded by DINOv2 and gets a camera token and register tokens. La
 alternate with layers that attend over all views. The first view is the one that the others are related to.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -14,8 +11,6 @@ from gear_vla_ros.model.rope2d import Rotation, grid_positions, rotation
 from gear_vla_ros.model.spatial_layers import Block, DinoEncoder
 from gear_vla_ros.settings.spatial import SpatialSpec
 
-PREFIX = "aggregator."
-"""Of this part's keys in the published VGGT weights; the other parts are heads for cameras, depth, points, tracks."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BLOCK_EPS = 1e-5
 
@@ -90,37 +85,3 @@ class Aggregator(nn.Module):
             return within, across, None
         seen = view_mask | ~view_mask.any(dim=1, keepdim=True)
         return within, across, seen.repeat_interleave(per_view, dim=1)[:, None, None]
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """Keys of a load: used; missing in the weights; unexpected (ours by prefix, but unknown); of other parts."""
-
-    used: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    other: tuple[str, ...]
-
-    def __str__(self) -> str:
-        counts = f"{len(self.used)} used, {len(self.missing)} missing, {len(self.unexpected)} unexpected"
-        return f"spatial encoder: {counts}, {len(self.other)} of other parts of VGGT"
-
-
-def load_published(aggregator: Aggregator, weights: Mapping[str, Tensor]) -> LoadReport:
-    """Take the `aggregator.*` tensors of the published VGGT state dict; all others are left alone.
-
-    Raises ValueError, with nothing changed, when a tensor has another shape.
-    """
-    own = aggregator.state_dict()
-    ours = {key.removeprefix(PREFIX): tensor for key, tensor in weights.items() if key.startswith(PREFIX)}
-    used = {key: tensor for key, tensor in ours.items() if key in own}
-    for key, tensor in used.items():
-        if tensor.shape != own[key].shape:
-            raise ValueError(f"{PREFIX}{key}: shape {list(tensor.shape)}, allowed {list(own[key].shape)}")
-    aggregator.load_state_dict(used, strict=False)
-    return LoadReport(
-        used=tuple(sorted(PREFIX + key for key in used)),
-        missing=tuple(sorted(PREFIX + key for key in own.keys() - used.keys())),
-        unexpected=tuple(sorted(PREFIX + key for key in ours.keys() - own.keys())),
-        other=tuple(sorted(key for key in weights if not key.startswith(PREFIX))),
-    )

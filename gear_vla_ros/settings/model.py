@@ -141,9 +141,14 @@ class ModelSpec(Spec):
         return int((self.view_size // self.vision.patch_size // 2) ** 2)
 
     @property
+    def fast_id_offset(self) -> int:
+        """First of the FAST ids, which stand after the parent's ids and the latent action ids."""
+        return self.language.vocabulary + self.latents.ids
+
+    @property
     def vocabulary(self) -> int:
-        """Parent's ids, then latent action ids, then FAST ids."""
-        return self.language.vocabulary + self.latents.ids + self.fast_vocabulary
+        """All ids."""
+        return self.fast_id_offset + self.fast_vocabulary
 
     @property
     def action_numbers(self) -> int:

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gear_vla_ros.model.parents import AGGREGATOR
 from gear_vla_ros.model.rope2d import grid_positions, rotate, rotation
-from gear_vla_ros.model.spatial import PREFIX, Aggregator, load_published
+from gear_vla_ros.model.spatial import Aggregator
 from gear_vla_ros.settings.spatial import SpatialSpec
 
 TINY = SpatialSpec.tiny()
@@ -70,7 +71,7 @@ def large() -> Aggregator:
 
 
 def test_keys_and_shapes_are_the_published_ones(large: Aggregator) -> None:
-    assert {PREFIX + key: tuple(tensor.shape) for key, tensor in large.state_dict().items()} == published()
+    assert {AGGREGATOR + key: tuple(tensor.shape) for key, tensor in large.state_dict().items()} == published()
     assert sum(parameter.numel() for parameter in large.parameters()) == PUBLISHED_PARAMETERS
 
 
@@ -256,34 +257,6 @@ def in_complex(features: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
 def test_special_tokens_have_no_place_and_patches_go_row_by_row() -> None:
     found = grid_positions(2, 3, 2, torch.device("cpu")).tolist()
     assert found == [[0, 0], [0, 0], [1, 1], [1, 2], [1, 3], [2, 1], [2, 2], [2, 3]]
-
-
-def test_published_weights_are_taken_by_their_names(tiny: Aggregator) -> None:
-    weights = {PREFIX + key: tensor.clone() for key, tensor in tiny.state_dict().items()}
-    weights["camera_head.trunk.0.norm1.weight"] = torch.zeros(1)
-    weights["aggregator.surprise"] = torch.zeros(1)
-    missing = weights.pop("aggregator.camera_token")
-    fresh = Aggregator(TINY).eval()
-    report = load_published(fresh, weights)
-    assert report.missing == ("aggregator.camera_token",)
-    assert report.unexpected == ("aggregator.surprise",)
-    assert report.other == ("camera_head.trunk.0.norm1.weight",)
-    assert len(report.used) == len(weights) - 2
-    assert str(report).endswith("used, 1 missing, 1 unexpected, 1 of other parts of VGGT")
-    load_published(fresh, weights | {"aggregator.camera_token": missing})
-    images = views(1, 2)
-    with torch.no_grad():
-        assert torch.equal(fresh(images), tiny(images))
-
-
-def test_weights_of_another_size_are_refused_whole(tiny: Aggregator) -> None:
-    fresh = Aggregator(TINY)
-    before = {key: tensor.clone() for key, tensor in fresh.state_dict().items()}
-    weights = {PREFIX + key: tensor for key, tensor in tiny.state_dict().items()}
-    weights["aggregator.camera_token"] = torch.zeros(1, 2, 1, 1024)
-    with pytest.raises(ValueError, match=r"aggregator.camera_token: shape \[1, 2, 1, 1024\], allowed \[1, 2, 1, 32\]"):
-        load_published(fresh, weights)
-    assert all(torch.equal(before[key], tensor) for key, tensor in fresh.state_dict().items())
 
 
 def test_every_parameter_learns_except_the_mask_token(tiny: Aggregator) -> None:
