@@ -31,7 +31,7 @@ setup(
     packages=find_packages(include=["gear_vla_ros", "gear_vla_ros.*"]),
     data_files=[
         (f"share/gear_vla_ros/{folder}", [str(p.relative_to(HERE)) for p in sorted((HERE / folder).glob("*.*"))])
-        for folder in ("config/robots", "config/models", "config/dds", "config/gazebo", "urdf", "launch")
+        for folder in ("config/robots", "config/models", "config/training", "config/dds", "config/gazebo", "urdf", "launch")
     ],
     install_requires=requirements("core"),
     extras_require={name: requirements(name) for name in ("ros", "sim", "cameras", "train", "dev")},

@@ -1,0 +1,55 @@
+"""How a network is trained; `config/training/` holds one file a stage, with the paper's figures."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gear_vla_ros.settings.loading import Spec, load
+from gear_vla_ros.settings.paths import named_file, share_dir
+
+Stage = Literal["embodied_pretraining", "continuous_policy", "new_projector", "light_end_to_end"]
+
+
+class TrainingSpec(Spec):
+    """One stage (paper, 3.4 and App. A)."""
+
+    stage: Stage
+    """embodied_pretraining: stage 1, everything but the action expert. continuous_policy: stage 2, with the expert.
+    new_projector: adaptation (a), one state projector alone. light_end_to_end: adaptation (b)."""
+    embodiment: str | None = None
+    """Of the new robot; for new_projector only."""
+    learning_rate: float = Field(default=2e-5, gt=0, le=1)
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
+    clip_norm: float = Field(default=1.0, gt=0)
+    """Largest norm of the gradient."""
+    warm_up: float = Field(default=0.03, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises; constant after."""
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    """Samples a step, over all processes."""
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    gradient_checkpointing: bool = True
+    seed: int = Field(default=42, ge=0)
+    vision_language_share: float = Field(default=0.4, gt=0, le=1)
+    """Of each vision-language source in stage 2."""
+    max_delay_steps: int = Field(default=0, ge=0, lt=1000)
+    """Largest clean prefix of a chunk in training, for training-time real-time chunking."""
+
+    @model_validator(mode="after")
+    def _projector_is_named(self) -> "TrainingSpec":
+        if (self.stage == "new_projector") != (self.embodiment is not None):
+            raise ValueError("embodiment is to be given for the stage new_projector, and for no other")
+        return self
+
+    def learning_rate_at(self, step: int) -> float:
+        """Of step 0 and on: a linear rise, then constant."""
+        rising = max(1, round(self.warm_up * self.steps))
+        return self.learning_rate * min(1.0, (step + 1) / rising)
+
+
+def load_training_spec(name_or_path: str) -> TrainingSpec:
+    """The stage of that name in config/training, or of a path that ends in .yaml.
+
+    Raises FileNotFoundError with the names there are, SettingsError naming key, value and what is allowed.
+    """
+    return load(TrainingSpec, named_file(share_dir() / "config" / "training", name_or_path, ".yaml"))
