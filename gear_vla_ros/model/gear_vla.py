@@ -76,7 +76,11 @@ class GearVla(nn.Module):
         return together.to(self.projector.flat.weight.dtype)
 
     def embed(self, inputs: Inputs) -> Tensor:
-        """The prefix of the language model's sequence [B, L, D] (see `sequence`)."""
+        """The prefix of the language model's sequence [B, L, D] (see `sequence`).
+
+        Raises ValueError naming the input that has a wrong shape, type or value.
+        """
+        _check_values(inputs)
         embed = self.qwen.get_input_embeddings()
         seen = self.see(inputs.views, inputs.view_mask)
         batch = seen.shape[0]
@@ -141,3 +145,15 @@ class GearVla(nn.Module):
         if view_mask.dtype != torch.bool or view_mask.shape != views.shape[:2]:
             found = f"{view_mask.dtype} {list(view_mask.shape)}"
             raise ValueError(f"view_mask: {found}, allowed torch.bool {list(views.shape[:2])}")
+
+
+def _check_values(inputs: Inputs) -> None:
+    views, state = inputs.views, inputs.state
+    shown = views[inputs.view_mask] if inputs.view_mask.shape == views.shape[:2] else views
+    if shown.numel() and not (shown.min() >= 0 and shown.max() <= 1):
+        raise ValueError(f"views: {shown.min():g} to {shown.max():g}, allowed 0 to 1 (divide bytes by 255)")
+    if inputs.arm_mask.dtype != torch.bool or inputs.arm_mask.shape != state.shape[:2]:
+        found = f"{inputs.arm_mask.dtype} {list(inputs.arm_mask.shape)}"
+        raise ValueError(f"arm_mask: {found}, allowed torch.bool {list(state.shape[:2])}")
+    if not state[inputs.arm_mask].isfinite().all():
+        raise ValueError("state: holds NaN or infinity, allowed are finite numbers")
