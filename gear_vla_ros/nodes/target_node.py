@@ -7,6 +7,7 @@ from pydantic import Field
 from std_msgs.msg import Float64MultiArray
 
 from gear_vla_ros.contracts import CartesianTarget, ContractError
+from gear_vla_ros.kinematics.guard import Guard
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.clocks import RosClock
@@ -57,7 +58,7 @@ class TargetNode(GearNode[Params]):
         self._model = RobotModel(self.robot)
         self._reader = JointStateReader(self.robot, self._model)
         self._clock_ns = RosClock(self)
-        self._follower = Follower(self.robot, self.params, self._clock_ns)
+        self._follower = Follower(self.robot, self.params, self._clock_ns, Guard(self._model, self.robot.guard))
         self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic)
         self._targets, self._status = self.advertise(TARGET), self.advertise(STATUS)
         self._poses = {arm.name: self._pose_publishers(arm) for arm in self.robot.arms}

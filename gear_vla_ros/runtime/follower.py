@@ -10,7 +10,7 @@ from gear_vla_ros.contracts import (
     RobotState,
 )  # fmt: skip
 from gear_vla_ros.runtime.refused import Refused
-from gear_vla_ros.runtime.safety import SafetyFilter
+from gear_vla_ros.runtime.safety import Guard, SafetyFilter
 from gear_vla_ros.runtime.status import FollowerStatus, Ledger
 from gear_vla_ros.runtime.timeline import Sample, Timeline
 from gear_vla_ros.runtime.tracking import Tracking
@@ -31,14 +31,14 @@ class Follower:
     the target (a simulator's reset, a collision, an arm moved by hand) is where following starts anew.
     """
 
-    def __init__(self, spec: RobotSpec, runtime: RuntimeSpec, clock: Clock) -> None:
+    def __init__(self, spec: RobotSpec, runtime: RuntimeSpec, clock: Clock, guard: Guard | None = None) -> None:
         self._clock = clock
         self._arms = {arm.name for arm in spec.arms}
         self._max_future_ns = round(spec.sync.max_future_s * 1e9)
         self._period_s = 1.0 / spec.rates.target_hz
         self._chunk_limit_s = spec.staleness.chunk_s
         self._timeline = Timeline(runtime.seam, self._arms, spec.sync.max_future_s, runtime.seam_window_s)
-        self._filter = SafetyFilter(spec, runtime.slow_factor)
+        self._filter = SafetyFilter(spec, runtime.slow_factor, guard)
         self._tracking = Tracking(runtime.tracking_error_max_m, runtime.tracking_error_max_rad)
         self._watchdogs = Watchdogs(clock)
         self._watchdogs.expect("joint_states", spec.staleness.joint_states_s)
@@ -66,6 +66,7 @@ class Follower:
             raise ContractError(f"state.stamp_ns: {state.stamp_ns}, allowed are stamps after {self._state_ns}")
         if self._state is None:
             self._filter.start(state)
+        self._filter.measured(state)
         self._state, self._state_ns = state, state.stamp_ns
         self._watchdogs.fed("joint_states", state.stamp_ns)
 

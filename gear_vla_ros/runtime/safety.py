@@ -1,6 +1,6 @@
 """The last stage before a target leaves: workspace, speed and acceleration limits, scaled along the way."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from gear_vla_ros.settings.robot import RobotSpec, SafetySpec
 LAG_M, LAG_RAD = 0.01, 0.05
 """Distance behind the desired pose from which an arm counts as limited."""
 GUARD_STEPS = 8
+Guard = Callable[[RobotState, Mapping[str, Array]], Mapping[str, tuple[float, str]]]
+"""From the measured state and twists `[6]` by arm: the share of the speed limits that each arm may use, and why."""
 
 
 class SafetyFilter:
@@ -22,18 +24,24 @@ class SafetyFilter:
 
     At every tick and for every arm: the change of the target is at most speed x dt, the change of its velocity at most
     acceleration x dt (translation and rotation each as one vector), and it stays in the workspace box and out of the
-    keep-out boxes. SLOW scales the
-    speed limits by `slow_factor`; HOLD and STOP brake along the last twist to standstill.
+    keep-out boxes. SLOW scales the speed limits by `slow_factor`, `guard` by what it finds near; HOLD and STOP brake
+    along the last twist to standstill.
     """
 
-    def __init__(self, spec: RobotSpec, slow_factor: float = 0.4) -> None:
-        self._arms = {arm.name: ArmFilter(arm.name, arm.safety) for arm in spec.arms}
-        self._slow_factor = slow_factor
+    def __init__(self, spec: RobotSpec, slow_factor: float = 0.4, guard: Guard | None = None) -> None:
+        self._arms: dict[str, ArmFilter] = {arm.name: ArmFilter(arm.name, arm.safety) for arm in spec.arms}
+        self._slow_factor, self._guard = slow_factor, guard
+        self._state: RobotState | None = None
 
     def start(self, state: RobotState) -> None:
         """Begin at the measured poses, standing still. Raises KeyError when an arm is missing in `state`."""
+        self.measured(state)
         for name, arm in self._arms.items():
             arm.start(state.arms[name])
+
+    def measured(self, state: RobotState) -> None:
+        """The newest state, for the guard."""
+        self._state = state
 
     @property
     def targets(self) -> dict[str, ArmTarget]:
@@ -50,12 +58,22 @@ class SafetyFilter:
         causes: list[str] = []
         if dt > 0.0:
             scale = self._slow_factor if grade is Grade.SLOW else 1.0
+            going = {name: desired[name] for name in self._arms if grade < Grade.HOLD and name in desired}
+            shares = self._shares(going, scale, dt)
             for name, arm in self._arms.items():
-                if grade >= Grade.HOLD or name not in desired:
+                if name not in going:
                     arm.brake(dt)
-                else:
-                    causes += arm.follow(desired[name], scale, dt)
+                    continue
+                share, why = shares.get(name, (1.0, ""))
+                causes += arm.follow(going[name], scale, dt, share)
+                causes += [f"{why}_{name}"] if why else []
         return self.targets, tuple(causes)
+
+    def _shares(self, going: Mapping[str, Desired], scale: float, dt: float) -> Mapping[str, tuple[float, str]]:
+        if self._guard is None or self._state is None or not going:
+            return {}
+        wanted = {name: self._arms[name].wanted(goal, scale, dt) for name, goal in going.items()}
+        return self._guard(self._state, wanted)
 
 
 class ArmFilter:
@@ -83,10 +101,28 @@ class ArmFilter:
         if self._twist.any():
             self._advance(*self._braked(dt), dt)
 
-    def follow(self, desired: Desired, scale: float, dt: float) -> list[str]:
-        """One tick towards `desired`; what stood in the way."""
+    def wanted(self, desired: Desired, scale: float, dt: float) -> Array:
+        """The twist `[6]` of the next tick, if nothing is near."""
+        goal, feed, _ = self._allowed(desired)
+        twist, _ = self._steered(goal, feed, scale, dt)
+        return twist
+
+    def follow(self, desired: Desired, scale: float, dt: float, share: float = 1.0) -> list[str]:
+        """One tick towards `desired`, at that share of the speed limits; what stood in the way."""
         limits = self._limits
         goal, feed, outside = self._allowed(desired)
+        twist, left = self._steered(goal, feed, min(scale, share), dt)
+        self._advance(self._guarded(twist[:3], dt), twist[3:], dt)
+        stroke = scale * limits.max_gripper_speed * dt
+        self._gripper += min(max(desired.gripper - self._gripper, -stroke), stroke)
+        causes = [f"{outside}_{self._name}"] if outside else []
+        if left[:3] @ left[:3] > LAG_M**2 or left[3:] @ left[3:] > LAG_RAD**2:
+            causes.append(f"limited_{self._name}")
+        return causes
+
+    def _steered(self, goal: Array, feed: Array, scale: float, dt: float) -> tuple[Array, Array]:
+        """The next twist towards `goal`, which moves with `feed`, and what it leaves to the goal."""
+        limits = self._limits
         error = se3.difference(se3.advance(self._pose, feed * dt), goal)
         linear = steering.towards(
             self._twist[:3], error[:3], feed[:3], scale * limits.max_linear_speed, limits.max_linear_acceleration, dt
@@ -94,14 +130,8 @@ class ArmFilter:
         angular = steering.towards(
             self._twist[3:], error[3:], feed[3:], scale * limits.max_angular_speed, limits.max_angular_acceleration, dt
         )
-        left = error + feed * dt - np.concatenate([linear, angular]) * dt
-        self._advance(self._guarded(linear, dt), angular, dt)
-        stroke = scale * limits.max_gripper_speed * dt
-        self._gripper += min(max(desired.gripper - self._gripper, -stroke), stroke)
-        causes = [f"{outside}_{self._name}"] if outside else []
-        if left[:3] @ left[:3] > LAG_M**2 or left[3:] @ left[3:] > LAG_RAD**2:
-            causes.append(f"limited_{self._name}")
-        return causes
+        twist = np.concatenate([linear, angular])
+        return twist, error + (feed - twist) * dt
 
     def _allowed(self, desired: Desired) -> tuple[Array, Array, str]:
         """The nearest allowed pose, the twist without what leads away from it, and what `Room.nearest` says."""

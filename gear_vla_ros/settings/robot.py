@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gear_vla_ros.contracts import ViewRole
+from gear_vla_ros.settings.guard import GuardSpec
 from gear_vla_ros.settings.loading import Spec, load
 from gear_vla_ros.settings.paths import named_file, share_dir
 
@@ -215,6 +216,7 @@ class RobotSpec(Spec):
     rates: RatesSpec = RatesSpec()
     staleness: StalenessSpec = StalenessSpec()
     sync: SyncSpec = SyncSpec()
+    guard: GuardSpec = GuardSpec()
     sim: SimSpec = SimSpec()
 
     @model_validator(mode="after")
