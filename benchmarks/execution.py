@@ -1,7 +1,7 @@
 """Continuity of execution: one stub policy, several latencies, four ways to follow its chunks, in simulated time.
 
     .venv/bin/pip install --no-deps openpi-client==0.1.2 dm-tree==0.1.10
-    .venv/bin/python benchmarks/execution.py [--seconds 60]
+    .venv/bin/python benchmarks/execution.py [--seconds 60] [--plot FILE]
 
 The policy follows a smooth path: 30 steps of 1/30 s from the *measured* pose at capture, back to the path within 0.3 s,
 with an error of its own for each chunk (3 mm, 0.01 rad, reached at the end). The robot lags its command by 50 ms. Ways:
@@ -16,8 +16,10 @@ tick to tick, which the robot's limit bounds to acceleration / 30.
 """
 
 import argparse
+import importlib.util
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ from gear_vla_ros.settings import RuntimeSpec, load_robot
 
 HZ, STEPS, ARM = 30, 30, "right"
 START_NS = 10**12
+LATENCIES_MS, SHOWN = (50, 100, 200, 300, 500), (300, 0.2)
 DT, LAG_S, RETURN_STEPS = 1.0 / HZ, 0.05, 9
 ROBOT = load_robot("franka")
 DOWN = so3.from_rpy(np.array([np.pi, 0.0, 0.0]))
@@ -174,18 +177,53 @@ def figures(plant: Plant, held: int) -> dict[str, float]:
     }
 
 
+def draw(plants: dict[str, Plant], found: dict[str, list[float]], out: Path) -> None:
+    """Speed of the commands over three seconds at `SHOWN`, and the worst change of velocity by latency."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
+    for name, plant in plants.items():
+        twists = se3.difference(np.stack(plant.commands[:-1]), np.stack(plant.commands[1:])) / DT
+        times = np.arange(len(twists)) * DT
+        shown = (times >= 4.0) & (times < 7.0)
+        left.plot(times[shown], np.linalg.norm(twists[shown, :3], axis=1) * 1e3, label=name, lw=1.4)
+        right.plot(LATENCIES_MS, found[name], marker="o", label=name)
+    limit = ROBOT.arm(ARM).safety.max_linear_acceleration * DT * 1e3
+    right.axhline(limit, color="grey", ls="--", lw=1, label="the robot's limit")
+    left.set(xlabel="time [s]", ylabel="commanded speed [mm/s]", title=f"{SHOWN[0]} ms latency, +-{SHOWN[1]:.0%}")
+    right.set(xlabel="latency [ms]", ylabel="worst change of velocity a tick [mm/s]", yscale="log", title="all of 60 s")
+    right.legend(fontsize=8)
+    figure.savefig(out, dpi=110)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60.0)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--plot", type=Path, help="where to draw a picture (.png)")
+    options = parser.parse_args()
+    if importlib.util.find_spec("openpi_client") is None:
+        parser.error("openpi-client is not installed; the first lines of this file say how")
+    seconds = options.seconds
     ways = {seam: follow(seam) for seam in ("switch", "blend", "ensemble")}
     ways |= {"openpi broker": broker, "linear 0.3/0.7": linear}
+    plants: dict[str, Plant] = {}
+    worst: dict[str, list[float]] = {name: [] for name in ways}
     for jitter in (0.0, 0.2):
-        for latency_ms in (50, 100, 200, 300, 500):
+        for latency_ms in LATENCIES_MS:
             for name, way in ways.items():
                 plant = Plant(latency_ms * 1e-3, jitter)
                 held = way(plant, seconds)
-                print(json.dumps({"latency_ms": latency_ms, "jitter": jitter, "way": name} | figures(plant, held)))
+                made = figures(plant, held)
+                print(json.dumps({"latency_ms": latency_ms, "jitter": jitter, "way": name} | made))
+                if jitter == SHOWN[1]:
+                    worst[name].append(made["dv_max_mm_s"])
+                if (latency_ms, jitter) == SHOWN:
+                    plants[name] = plant
+    if options.plot:
+        draw(plants, worst, options.plot)
 
 
 if __name__ == "__main__":
