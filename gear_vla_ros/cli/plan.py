@@ -83,6 +83,8 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
     nodes = []
     if options.sim == "mujoco":
         nodes.append(NodeSpec("sim_node", {**common, "seed": options.seed}))
+    if options.sim == "none" and any(arm.driver_states is not None for arm in robot.arms):
+        nodes.append(NodeSpec("joint_state_node", common))
     if options.cameras == "realsense":
         nodes.append(NodeSpec("realsense_node", common))
     if options.record:

@@ -16,6 +16,7 @@ from gear_vla_ros.settings import CommandInterface
 from gear_vla_ros.srv import Reset, SetInstruction
 
 CAMERA = Topic("<cameras.topic>", Image, qos.SENSOR, "one camera, rgb8 or bgr8")
+DRIVER_STATES = Topic("<arms.driver_states.topic>", JointState, qos.STATE, "joint states of one arm by its driver")
 JOINT_STATES = Topic("<joint_states_topic>", JointState, qos.STATE, "measured joints of all arms and grippers")
 SCENE = Topic("/sim/objects", MarkerArray, qos.STATE, "the simulator's ground truth, ns = object name")
 INSTRUCTION = Topic("/gear_vla/instruction", Instruction, qos.LATCHED, "the instruction in force")

@@ -64,6 +64,19 @@ class CommandSpec(Spec):
         return self
 
 
+class DriverStatesSpec(Spec):
+    """Where an arm's driver publishes its own joint states, where each arm has a driver of its own.
+
+    `joint_state_node` joins them under the URDF's names on the robot's `joint_states_topic`.
+    """
+
+    topic: Topic
+    names: tuple[Name, ...] = Field(min_length=2)
+    """The driver's names of the arm's joints in the YAML's order, the gripper's last."""
+    gripper_scale: float = Field(default=1.0, gt=0)
+    """The driver's gripper value by the URDF's: 2 for the width between two fingers."""
+
+
 class BoxSpec(Spec):
     """An axis-aligned box in the arm's base frame [m]."""
 
@@ -115,6 +128,8 @@ class ArmSpec(Spec):
     """Share of the URDF's joint velocity limits that the IK may use."""
     gripper: GripperSpec
     command: CommandSpec
+    driver_states: DriverStatesSpec | None = None
+    """None: something publishes the joint states of the whole robot already."""
     safety: SafetySpec
 
     @model_validator(mode="after")
@@ -123,6 +138,9 @@ class ArmSpec(Spec):
             raise ValueError(f"home has {len(self.home)} values, joints has {len(self.joints)}")
         if len(set(self.joints)) != len(self.joints):
             raise ValueError(f"joints repeat a name: {', '.join(self.joints)}")
+        if self.driver_states is not None and len(set(self.driver_states.names)) != len(self.joints) + 1:
+            found = len(set(self.driver_states.names))
+            raise ValueError(f"driver_states.names has {found} different names, allowed {len(self.joints) + 1}")
         names, count = self.command.names, len(self.commanded_joints)
         if names is not None and (len(names) != count or len(set(names)) != count):
             raise ValueError(f"command.names has {len(set(names))} different names, the message has {count} values")
@@ -230,6 +248,10 @@ class RobotSpec(Spec):
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:
                 raise ValueError(f"{what} {', '.join(repeated)} more than once")
+        topics = [arm.driver_states.topic for arm in self.arms if arm.driver_states is not None]
+        if topics and (len(set(topics)) != len(self.arms) or self.joint_states_topic in topics):
+            named = f"with a topic of its own, not {self.joint_states_topic}"
+            raise ValueError(f"arms: driver_states is to be given for each arm {named}")
         if self.cameras[0].role != "head":
             raise ValueError(f"cameras: the first is {self.cameras[0].role}, it must be the head camera")
         return self

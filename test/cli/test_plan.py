@@ -24,6 +24,8 @@ def test_options_add_and_leave_out_nodes(tmp_path):
     assert "recorder_node" in names(record=str(tmp_path))
     assert "sim_node" not in names(sim="none", policy="gear_vla")
     assert "sim_node" not in names(sim="gazebo", policy="gear_vla")
+    assert "joint_state_node" in names(sim="none", policy="gear_vla", robot="agilex")
+    assert "joint_state_node" not in names(sim="gazebo", policy="gear_vla", robot="agilex")
 
 
 def test_simulation_stays_on_loopback_and_real_robots_keep_their_network():
