@@ -42,12 +42,13 @@ def bringup(
     record: Annotated[str, _option("record")] = "",
     checkpoint: Checkpoint = "",
     seed: Seed = 0,
+    seam: Annotated[str, _option("seam")] = "switch",
     network: Annotated[str, _option("network")] = "auto",
 ) -> None:
     """Start a robot's nodes, as `ros2 launch gear_vla_ros bringup.launch.py` does."""
     from gear_vla_ros.cli import bringup as command
 
-    options = Options(robot, policy, sim, cameras, instruction, record, checkpoint, seed, network)
+    options = Options(robot, policy, sim, cameras, instruction, record, checkpoint, seed, seam, network)
     raise typer.Exit(command.run(make_plan(options), console))
 
 
@@ -60,13 +61,20 @@ def demo(
     out: Annotated[Path, typer.Option(help="folder for the recording and the picture")] = Path("runs"),
     checkpoint: Checkpoint = "",
     seed: Seed = 0,
+    seam: Annotated[str, _option("seam")] = "switch",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show what every node logs")] = False,
 ) -> None:
     """Bring up a simulated robot, follow one instruction, and report what was measured."""
     from gear_vla_ros.cli import demo as command
 
     options = Options(
-        robot=robot, policy=policy, record=str(out.resolve()), checkpoint=checkpoint, seed=seed, network="loopback"
+        robot=robot,
+        policy=policy,
+        record=str(out.resolve()),
+        checkpoint=checkpoint,
+        seed=seed,
+        seam=seam,
+        network="loopback",
     )
     raise typer.Exit(command.run(make_plan(options), instruction, time_limit, verbose, console))
 

@@ -5,9 +5,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from gear_vla_ros.policies.registry import policy_names
-from gear_vla_ros.settings import RobotSpec, load_robot
+from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.settings.paths import share_dir
 
@@ -15,6 +16,7 @@ Value = str | int | float | bool
 
 SIMULATORS = ("mujoco", "gazebo", "none")
 CAMERAS = ("driver", "realsense")
+SEAMS: tuple[str, ...] = get_args(RuntimeSpec.model_fields["seam"].annotation)
 NETWORKS = ("auto", "loopback", "two_machines", "inherit")
 
 
@@ -30,6 +32,7 @@ class Options:
     record: str = field(default="", metadata={"help": "folder for MCAP episodes; none: do not record"})
     checkpoint: str = field(default="", metadata={"help": "gear_vla checkpoint folder; none: random tiny weights"})
     seed: int = field(default=0, metadata={"help": "seed of the simulated scene and of random weights"})
+    seam: str = field(default="switch", metadata={"help": "how chunks meet: switch, blend, ensemble or rtc"})
     network: str = field(default="auto", metadata={"help": "auto, loopback, two_machines or inherit"})
 
 
@@ -65,6 +68,7 @@ def make_plan(options: Options) -> BringUp:
     _one_of("cameras", options.cameras, CAMERAS)
     _one_of("network", options.network, NETWORKS)
     _one_of("policy", options.policy, policy_names())
+    _one_of("seam", options.seam, SEAMS)
     robot = load_robot(options.robot)
     _make_sense(options, robot)
     return BringUp(robot, tuple(_nodes(options, robot)), _environment(options))
@@ -91,8 +95,8 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
         nodes.append(NodeSpec("recorder_node", {**common, "folder": options.record, "autostart": True}))
     if any(arm.command.interface != "pose" for arm in robot.arms):
         nodes.append(NodeSpec("ik_node", common))
-    nodes.append(NodeSpec("target_node", common))
-    nodes.append(NodeSpec("action_node", policy))
+    nodes.append(NodeSpec("target_node", {**common, "seam": options.seam}))
+    nodes.append(NodeSpec("action_node", {**policy, "rtc": options.seam == "rtc"}))
     scene: dict[str, Value] = {"use_scene": options.policy == "expert", "instruction": options.instruction}
     nodes.append(NodeSpec("vlm_node", {**policy, **scene}))
     nodes.append(NodeSpec("task_node", common))

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import pytest
 
-from gear_vla_ros.contracts.action import ActionChunk
+from gear_vla_ros.contracts.action import ActionChunk, ArmChunk
 from gear_vla_ros.contracts.clock import Clock
 from gear_vla_ros.contracts.latent import LatentAction
 from gear_vla_ros.contracts.observation import Observation
@@ -64,6 +64,18 @@ class PolicyConformance(ABC):
         _, _, chunk = self.run()
         assert (chunk.steps, chunk.rate_hz) == (30, 30.0)
         assert all(se3.is_transform(arm.anchor_T_tcp) for arm in chunk.arms.values())
+
+    def test_what_is_under_way_is_kept_or_ignored(self) -> None:
+        observation, latents, chunk = self.run()
+        held = {
+            arm: ArmChunk(one.base_T_anchor, one.anchor_T_tcp[:4], one.gripper[:4]) for arm, one in chunk.arms.items()
+        }
+        policy = self.make_policy()
+        policy.warm_up()
+        again = policy.act(latents, observation.state, held)
+        assert again.steps == chunk.steps
+        for arm, steps in held.items():
+            np.testing.assert_allclose(again.arms[arm].anchor_T_tcp[:4], steps.anchor_T_tcp, atol=1e-5)
 
     def test_sequences_grow(self) -> None:
         observation, policy = self.make_observation(), self.make_policy()

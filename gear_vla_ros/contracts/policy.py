@@ -1,8 +1,9 @@
 """A policy is two calls: a slow one that thinks and a fast one that acts on the newest thought."""
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from gear_vla_ros.contracts.action import ActionChunk
+from gear_vla_ros.contracts.action import ActionChunk, ArmChunk
 from gear_vla_ros.contracts.latent import LatentAction
 from gear_vla_ros.contracts.observation import Instruction, Observation, RobotState
 
@@ -29,10 +30,14 @@ class Policy(Protocol):
         cannot use."""
         ...
 
-    def act(self, latents: LatentAction, state: RobotState) -> ActionChunk:
+    def act(
+        self, latents: LatentAction, state: RobotState, under_way: Mapping[str, ArmChunk] | None = None
+    ) -> ActionChunk:
         """Fast pass: a chunk anchored at the tool poses of `state`, stamped with its capture time.
 
-        Raises `ValueError` on latents of another model or arms that do not match.
+        under_way: the first steps of the chunk by arm, anchored at `state` too, that run anyway while it is made; a
+        policy that can use them gives them back as they are, another may ignore them. Raises `ValueError` on latents
+        of another model or arms that do not match.
         """
         ...
 

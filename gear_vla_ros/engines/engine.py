@@ -55,8 +55,18 @@ class Engine(Protocol):
         """Latent action tokens. Raises ValueError naming what does not fit."""
         ...
 
-    def act(self, cache: KvCache, state: StateInput, noise: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Actions `[K, 20]` in m, rot6d and gripper from `noise` `[K, 20]`. Raises ValueError as `think`."""
+    def act(
+        self,
+        cache: KvCache,
+        state: StateInput,
+        noise: NDArray[np.float32],
+        prefix: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Actions `[K, 20]` in m, rot6d and gripper from `noise` `[K, 20]`.
+
+        prefix: `[d, 20]`, the first steps, given clean; they come back as they are. Numbers of an arm that is not
+        present are without meaning. Raises ValueError as `think`.
+        """
         ...
 
     def close(self) -> None:

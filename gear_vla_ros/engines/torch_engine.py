@@ -16,7 +16,7 @@ from gear_vla_ros.model.checkpoint import load
 from gear_vla_ros.model.expert import Latents, StateTokens
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
 from gear_vla_ros.model.sampler import sample
-from gear_vla_ros.settings.model import ModelSpec, load_model_spec
+from gear_vla_ros.settings.model import NUMBERS_PER_ARM, ModelSpec, load_model_spec
 
 THREADS = 1
 """Torch threads on a CPU: two network processes and the simulator share few cores."""
@@ -54,7 +54,13 @@ class TorchEngine:
         latency = {"read": read - begun, "latents": time.perf_counter_ns() - read}
         return SlowOutput(ids[0].cpu().numpy(), cache, latency)
 
-    def act(self, cache: KvCache, state: StateInput, noise: NDArray[np.float32]) -> NDArray[np.float32]:
+    def act(
+        self,
+        cache: KvCache,
+        state: StateInput,
+        noise: NDArray[np.float32],
+        prefix: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         """Actions `[K, 20]`. Raises ValueError naming what does not fit."""
         spec = self.spec
         wanted = (spec.language.depth, spec.language.kv_heads, spec.latents.tokens, spec.language.head_dim)
@@ -64,12 +70,16 @@ class TorchEngine:
             latents = Latents(self._layers(cache.keys), self._layers(cache.values))
             numbers, present = self._state(state)
             tokens = StateTokens(self._model.state(state.embodiment, numbers, present), present)
-            start = self._tensor(noise)[None].to(self._dtype)
+            there = present.repeat_interleave(NUMBERS_PER_ARM, dim=1)[:, None]  # [1, 1, 20]
+            start = self._tensor(noise)[None].to(self._dtype) * there
+            known = None
+            if prefix is not None:
+                known = self._model.statistics.normalise(self._tensor(prefix)[None]).to(self._dtype) * there
 
             def velocity(noisy: Tensor, tau: Tensor) -> Tensor:
-                return self._model.expert.velocity(noisy, tau, latents, tokens)
+                return self._model.expert.velocity(noisy, tau, latents, tokens) * there
 
-            normal = sample(velocity, start, spec.expert.flow_steps)
+            normal = sample(velocity, start, spec.expert.flow_steps, known)
             actions: NDArray[np.float32] = self._model.statistics.denormalise(normal)[0].float().cpu().numpy()
         return actions
 

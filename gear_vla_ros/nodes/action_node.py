@@ -2,11 +2,12 @@
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
-from gear_vla_ros.contracts import ActionChunk, ContractError, LatentAction, Policy, RobotState
+from gear_vla_ros.contracts import ActionChunk, ArmChunk, ContractError, LatentAction, Policy, RobotState
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.interface import Interface
@@ -16,6 +17,7 @@ from gear_vla_ros.ros.policy_node import LatencyFigures, PolicyNode, PolicyParam
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.topics import CHUNK, INSTRUCTION, JOINT_STATES, LATENTS
 from gear_vla_ros.ros.workers import NewestOnly
+from gear_vla_ros.runtime.under_way import under_way
 from gear_vla_ros.settings import RuntimeSpec
 
 INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INSTRUCTION))
@@ -28,6 +30,8 @@ class Params(PolicyParams):
     replan_before_end_s: float = Field(
         default=RuntimeSpec().replan_before_end_s, ge=0, le=1, description="when less is left, make the next chunk [s]"
     )
+    rtc: bool = Field(default=False, description="give the policy what runs while it acts (seam rtc)")
+    rtc_steps_max: int = Field(default=12, ge=1, le=29, description="steps of that at most, as in training")
 
 
 class ActionNode(PolicyNode[Params]):
@@ -40,7 +44,7 @@ class ActionNode(PolicyNode[Params]):
         self._latents: LatentAction | None = None
         self._state: RobotState | None = None
         self._instruction_id = 0
-        self._chunk_end_ns = 0
+        self._last_chunk: ActionChunk | None = None
         self._pass = LatencyFigures(self.health, "fast pass")
         self._state_to_chunk = LatencyFigures(self.health, "state to chunk")
         self._chunks = self.advertise(CHUNK)
@@ -85,9 +89,9 @@ class ActionNode(PolicyNode[Params]):
         """Ask for another chunk of the same latents while the last one runs out."""
         if self.worker is None or self._latents is None or not self.worker.idle:
             return
-        now_ns = self.clock.now_ns()
+        now_ns, last = self.clock.now_ns(), self._last_chunk
         fresh = now_ns - self._latents.stamp_ns < self.robot.staleness.latents_s * 1e9
-        if fresh and self._chunk_end_ns - now_ns < self.params.replan_before_end_s * 1e9:
+        if fresh and (last is None or last.end_ns - now_ns < self.params.replan_before_end_s * 1e9):
             self.worker.offer(self._latents)
 
     def _act(self, latents: LatentAction) -> ActionChunk:
@@ -99,9 +103,19 @@ class ActionNode(PolicyNode[Params]):
         limits = self.robot.staleness.joint_states_s, self.robot.sync.max_future_s
         if not -limits[1] <= age_s <= limits[0]:
             raise ContractError(f"state: {age_s:.3f} s old, allowed -{limits[1]:g} (clocks) to {limits[0]:g}")
-        chunk = self.policy.act(latents, state)
+        chunk = self.policy.act(latents, state, self._under_way(latents, state))
         self._pass.add(self.clock.now_ns() - begun_ns)
         return chunk
+
+    def _under_way(self, latents: LatentAction, state: RobotState) -> Mapping[str, ArmChunk] | None:
+        """With rtc: what the last chunk has for the time until the next one can be there."""
+        last = self._last_chunk
+        if not self.params.rtc or last is None or last.instruction_id != latents.instruction_id:
+            return None
+        ahead_s = self._state_to_chunk.p(90) * 1e-3 + 1.0 / self.robot.rates.target_hz
+        found = under_way(last, state, ahead_s, self.params.rtc_steps_max)
+        self.health.set("steps under way", max((len(arm.gripper) for arm in found.values()), default=0))
+        return found
 
     def _newest_state(self) -> RobotState:
         message = self._joints.newest()
@@ -121,7 +135,7 @@ class ActionNode(PolicyNode[Params]):
             return
         now_ns = self.clock.now_ns()
         self._chunks.publish(convert.chunk_to_msg(dataclasses.replace(chunk, produced_ns=now_ns), self.robot))
-        self._chunk_end_ns = chunk.end_ns
+        self._last_chunk = chunk
         self.health.count(CHUNK.name)
         self._state_to_chunk.add(now_ns - chunk.stamp_ns)
         self.health.set("skipped latents", self.worker.skipped if self.worker else 0)

@@ -1,6 +1,7 @@
 """The scripted expert: from the simulator's ground truth to the same latents and chunks as the network's."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +77,9 @@ class ExpertPolicy:
             latency_ns={"plan": time.perf_counter_ns() - begun},
         )
 
-    def act(self, latents: LatentAction, state: RobotState) -> ActionChunk:
+    def act(
+        self, latents: LatentAction, state: RobotState, under_way: Mapping[str, ArmChunk] | None = None
+    ) -> ActionChunk:
         """One second from the present state; arms without work stand still. Raises ValueError on foreign latents."""
         if latents.model_id != self.model_id:
             raise ValueError(f"latents.model_id: '{latents.model_id}', allowed '{self.model_id}'")

@@ -76,13 +76,16 @@ class GearVlaPolicy:
             latency_ns=made.latency_ns,
         )
 
-    def act(self, latents: LatentAction, state: RobotState) -> ActionChunk:
+    def act(
+        self, latents: LatentAction, state: RobotState, under_way: Mapping[str, ArmChunk] | None = None
+    ) -> ActionChunk:
         """Fast pass: a chunk anchored at `state`. Raises ValueError on foreign latents or other arms."""
         if latents.model_id != self.model_id:
             raise ValueError(f"latents.model_id: '{latents.model_id}', allowed '{self.model_id}'")
         expert = self._engine.spec.expert
         noise = self._random.standard_normal((expert.steps, ARMS * NUMBERS_PER_ARM), dtype=np.float32)
-        actions = self._engine.act(latents.cache, self._state(state), noise).astype(np.float64)
+        prefix = _numbers(under_way) if under_way else None
+        actions = self._engine.act(latents.cache, self._state(state), noise, prefix).astype(np.float64)
         self._acts += 1
         return ActionChunk(
             stamp_ns=state.stamp_ns,
@@ -154,6 +157,17 @@ def _arm_chunk(actions: NDArray[np.float64], arm: str, base_T_anchor: NDArray[np
     first = SIDES.index(arm) * NUMBERS_PER_ARM
     numbers = actions[:, first : first + NUMBERS_PER_ARM]
     return ArmChunk(base_T_anchor, se3.from_xyz_rot6d(numbers[:, POSE]), np.clip(numbers[:, 9], 0.0, 1.0))
+
+
+def _numbers(arms: Mapping[str, ArmChunk]) -> NDArray[np.float32]:
+    """Steps by arm as the network's numbers `[d, 20]`; an arm that is not there is zero."""
+    steps = min(len(arm.gripper) for arm in arms.values())
+    numbers = np.zeros((steps, ARMS * NUMBERS_PER_ARM), np.float32)
+    for name, arm in arms.items():
+        first = SIDES.index(name) * NUMBERS_PER_ARM
+        numbers[:, first : first + 9] = se3.to_xyz_rot6d(arm.anchor_T_tcp[:steps])
+        numbers[:, first + 9] = arm.gripper[:steps]
+    return numbers
 
 
 def _home(q: NDArray[np.float64]) -> ArmState:

@@ -45,6 +45,10 @@ class LatencyFigures:
         for percent in (50, 99):
             self._health.set(f"{self._name} p{percent} [ms]", self._ms.p(percent))
 
+    def p(self, percent: float) -> float:
+        """The latency [ms] that `percent` of the last ones do not exceed; 0 before the first."""
+        return self._ms.p(percent)
+
 
 class PolicyNode(GearLifecycleNode[P], abc.ABC):
     """configure makes the policy, activate warms it up and starts the worker, deactivate ends the worker.

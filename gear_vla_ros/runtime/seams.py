@@ -146,5 +146,6 @@ def _smooth(part: float) -> float:
 
 
 SEAMS: Mapping[str, Callable[[float], Seam]] = MappingProxyType(
-    {"switch": switch, "blend": blend, "ensemble": ensemble}
+    {"switch": switch, "blend": blend, "ensemble": ensemble, "rtc": switch}
 )
+"""`rtc`: the policy was given what was under way, so its chunk goes on from there; nothing is left to be joined."""

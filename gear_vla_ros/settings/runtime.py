@@ -10,9 +10,9 @@ from gear_vla_ros.settings.loading import Spec
 class RuntimeSpec(Spec):
     """How chunks are made and followed."""
 
-    seam: Literal["switch", "blend", "ensemble"] = "switch"
+    seam: Literal["switch", "blend", "ensemble", "rtc"] = "switch"
     """How a new chunk meets the running one: `switch` follows the newest by time, `blend` crosses over to it within
-    the window, `ensemble` averages all chunks that cover the present."""
+    the window, `ensemble` averages all chunks that cover the present, `rtc` gives the policy what runs meanwhile."""
     seam_window_s: float = Field(default=0.2, gt=0, le=1)
     """How long `blend` and `ensemble` take from one chunk to the next."""
     replan_before_end_s: float = Field(default=0.5, ge=0, le=1)

@@ -19,9 +19,9 @@ HOME = np.array(SPEC.arms[0].home)
 class Graph(Peer):
     """Robot at home, and a slow path in the test's own process."""
 
-    def __init__(self):
+    def __init__(self, policy="expert"):
         super().__init__("action_node")
-        self.policy = make_policy("expert", SPEC)
+        self.policy = make_policy(policy, SPEC)
         self.policy.warm_up()
         self.base_T_tcp = RobotModel(SPEC).fk("right", HOME)
         self.chunks = self.hear(CHUNK)
