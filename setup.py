@@ -16,6 +16,9 @@ def version() -> str:
     return found
 
 
+CONFIG = ("robots", "models", "training", "dds", "gazebo")
+
+
 def requirements(name: str) -> list[str]:
     """Names in requirements/<name>.txt, with the pins of constraints.txt left to whoever installs."""
     lines = (HERE / "requirements" / f"{name}.txt").read_text().splitlines()
@@ -31,7 +34,7 @@ setup(
     packages=find_packages(include=["gear_vla_ros", "gear_vla_ros.*"]),
     data_files=[
         (f"share/gear_vla_ros/{folder}", [str(p.relative_to(HERE)) for p in sorted((HERE / folder).glob("*.*"))])
-        for folder in ("config/robots", "config/models", "config/training", "config/dds", "config/gazebo", "urdf", "launch")
+        for folder in (*(f"config/{kind}" for kind in CONFIG), "urdf", "launch")
     ],
     install_requires=requirements("core"),
     extras_require={name: requirements(name) for name in ("ros", "sim", "cameras", "train", "dev")},

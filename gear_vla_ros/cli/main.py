@@ -43,12 +43,13 @@ def bringup(
     checkpoint: Checkpoint = "",
     seed: Seed = 0,
     seam: Annotated[str, _option("seam")] = "switch",
+    hold_to_run: Annotated[str, _option("hold_to_run")] = "auto",
     network: Annotated[str, _option("network")] = "auto",
 ) -> None:
     """Start a robot's nodes, as `ros2 launch gear_vla_ros bringup.launch.py` does."""
     from gear_vla_ros.cli import bringup as command
 
-    options = Options(robot, policy, sim, cameras, instruction, record, checkpoint, seed, seam, network)
+    options = Options(robot, policy, sim, cameras, instruction, record, checkpoint, seed, seam, hold_to_run, network)
     raise typer.Exit(command.run(make_plan(options), console))
 
 

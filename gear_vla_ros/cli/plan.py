@@ -17,6 +17,7 @@ Value = str | int | float | bool
 SIMULATORS = ("mujoco", "gazebo", "none")
 CAMERAS = ("driver", "realsense")
 SEAMS: tuple[str, ...] = get_args(RuntimeSpec.model_fields["seam"].annotation)
+HOLD_TO_RUN = ("auto", "on", "off")
 NETWORKS = ("auto", "loopback", "two_machines", "inherit")
 
 
@@ -33,6 +34,7 @@ class Options:
     checkpoint: str = field(default="", metadata={"help": "gear_vla checkpoint folder; none: random tiny weights"})
     seed: int = field(default=0, metadata={"help": "seed of the simulated scene and of random weights"})
     seam: str = field(default="switch", metadata={"help": "how chunks meet: switch, blend, ensemble or rtc"})
+    hold_to_run: str = field(default="auto", metadata={"help": "auto: as the YAML says, not in simulation; on or off"})
     network: str = field(default="auto", metadata={"help": "auto, loopback, two_machines or inherit"})
 
 
@@ -69,6 +71,7 @@ def make_plan(options: Options) -> BringUp:
     _one_of("network", options.network, NETWORKS)
     _one_of("policy", options.policy, policy_names())
     _one_of("seam", options.seam, SEAMS)
+    _one_of("hold_to_run", options.hold_to_run, HOLD_TO_RUN)
     robot = load_robot(options.robot)
     _make_sense(options, robot)
     return BringUp(robot, tuple(_nodes(options, robot)), _environment(options))
@@ -95,12 +98,19 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
         nodes.append(NodeSpec("recorder_node", {**common, "folder": options.record, "autostart": True}))
     if any(arm.command.interface != "pose" for arm in robot.arms):
         nodes.append(NodeSpec("ik_node", common))
-    nodes.append(NodeSpec("target_node", {**common, "seam": options.seam}))
+    nodes.append(NodeSpec("target_node", {**common, "seam": options.seam, "hold_to_run": _hold_to_run(options, robot)}))
     nodes.append(NodeSpec("action_node", {**policy, "rtc": options.seam == "rtc"}))
     scene: dict[str, Value] = {"use_scene": options.policy == "expert", "instruction": options.instruction}
     nodes.append(NodeSpec("vlm_node", {**policy, **scene}))
     nodes.append(NodeSpec("task_node", common))
     return nodes
+
+
+def _hold_to_run(options: Options, robot: RobotSpec) -> bool:
+    """On real hardware unless the YAML says otherwise; in simulation only where it is asked for."""
+    if options.hold_to_run == "auto":
+        return options.sim == "none" and robot.operator.hold_to_run
+    return options.hold_to_run == "on"
 
 
 def _environment(options: Options) -> dict[str, str]:

@@ -14,6 +14,7 @@ from gear_vla_ros.ros.clocks import RosClock
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.node import GearNode, run
+from gear_vla_ros.ros.operator_panel import HOLD_BOOL, HOLD_JOY, STOP_NOW, OperatorPanel
 from gear_vla_ros.ros.parameters import RobotParams
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.scheduling import ask_for_realtime
@@ -35,8 +36,8 @@ from gear_vla_ros.settings import ArmSpec, RuntimeSpec
 
 INTERFACE = Interface(
     publishes=(TARGET, TARGET_POSE, GRIPPER, STATUS),
-    subscribes=(JOINT_STATES, CHUNK, INSTRUCTION, STOP),
-    serves=(RESET,),
+    subscribes=(JOINT_STATES, CHUNK, INSTRUCTION, STOP, HOLD_JOY, HOLD_BOOL),
+    serves=(STOP_NOW, RESET),
 )
 STATUS_HZ = 10.0
 SWITCH_INTERVAL_S = 0.0005
@@ -46,6 +47,9 @@ SWITCH_INTERVAL_S = 0.0005
 class Params(RobotParams, RuntimeSpec):
     """Parameters of the target_node."""
 
+    hold_to_run: bool = Field(
+        default=True, description="move only while operator's button in the robot's YAML is pressed"
+    )
     realtime_priority: int = Field(default=1, ge=0, le=99, description="SCHED_FIFO where granted; 0: do not ask")
 
 
@@ -58,7 +62,8 @@ class TargetNode(GearNode[Params]):
         self._model = RobotModel(self.robot)
         self._reader = JointStateReader(self.robot, self._model)
         self._clock_ns = RosClock(self)
-        self._follower = Follower(self.robot, self.params, self._clock_ns, Guard(self._model, self.robot.guard))
+        guard = Guard(self._model, self.robot.guard)
+        self._follower = Follower(self.robot, self.params, self._clock_ns, guard, self.params.hold_to_run)
         self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic)
         self._targets, self._status = self.advertise(TARGET), self.advertise(STATUS)
         self._poses = {arm.name: self._pose_publishers(arm) for arm in self.robot.arms}
@@ -69,8 +74,7 @@ class TargetNode(GearNode[Params]):
         }
         self.listen(CHUNK, self._on_chunk)
         self.listen(INSTRUCTION, lambda message: self._follower.on_instruction(convert.instruction_from_msg(message)))
-        self.listen(STOP, self._on_stop)
-        self.serve(RESET, self._on_reset)
+        OperatorPanel(self, self._follower, self.params.hold_to_run)
         hz = self.robot.rates.target_hz
         self._last_lines: dict[str, str] = {}
         self._ticks, self._ticks_a_status = 0, max(1, round(hz / STATUS_HZ))
@@ -89,16 +93,6 @@ class TargetNode(GearNode[Params]):
         except Refused as refused:
             self._last_lines[f"chunk_{refused.cause}"] = str(refused)
             self.health.refuse(f"chunk_{refused.cause}", str(refused))
-
-    def _on_stop(self, message: Any) -> None:
-        if message.data:
-            self._follower.stop("operator")
-            self.get_logger().warning("stopped by /gear_vla/stop; /gear_vla/reset releases it")
-
-    def _on_reset(self, request: Any, response: Any) -> Any:
-        self._follower.reset()
-        response.accepted, response.message = True, "released; following goes on with the next chunk"
-        return response
 
     def _on_tick(self) -> None:
         self._read_state()

@@ -9,6 +9,7 @@ from gear_vla_ros.contracts import (
     Instruction,
     RobotState,
 )  # fmt: skip
+from gear_vla_ros.runtime.hold_to_run import HoldToRun
 from gear_vla_ros.runtime.refused import Refused
 from gear_vla_ros.runtime.safety import Guard, SafetyFilter
 from gear_vla_ros.runtime.status import FollowerStatus, Ledger
@@ -31,7 +32,14 @@ class Follower:
     the target (a simulator's reset, a collision, an arm moved by hand) is where following starts anew.
     """
 
-    def __init__(self, spec: RobotSpec, runtime: RuntimeSpec, clock: Clock, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        spec: RobotSpec,
+        runtime: RuntimeSpec,
+        clock: Clock,
+        guard: Guard | None = None,
+        hold_to_run: bool = False,
+    ) -> None:
         self._clock = clock
         self._arms = {arm.name for arm in spec.arms}
         self._max_future_ns = round(spec.sync.max_future_s * 1e9)
@@ -42,6 +50,7 @@ class Follower:
         self._tracking = Tracking(runtime.tracking_error_max_m, runtime.tracking_error_max_rad)
         self._watchdogs = Watchdogs(clock)
         self._watchdogs.expect("joint_states", spec.staleness.joint_states_s)
+        self._hold = HoldToRun(clock, spec.operator.timeout_s) if hold_to_run else None
         self._ledger = Ledger()
         self._state: RobotState | None = None
         self._state_ns = 0
@@ -92,6 +101,11 @@ class Follower:
             in_force = "none is in force" if self._instruction_id is None else f"in force is {self._instruction_id}"
             raise Refused("instruction", f"chunk {chunk.sequence}: of instruction {chunk.instruction_id}, {in_force}")
 
+    def on_hold(self, pressed: bool) -> None:
+        """A message of the hold-to-run button; without effect where none is asked for."""
+        if self._hold is not None:
+            self._hold.say(pressed)
+
     def stop(self, cause: str) -> None:
         """Brake to standstill at once and stay there until `reset`."""
         self._stopped = cause
@@ -129,6 +143,8 @@ class Follower:
         if now_ns < self._seen_ns:
             self._timeline.clear()
             self._watchdogs.restart()
+            if self._hold is not None:
+                self._hold.restart()
             self._state_ns, self._ticked_ns, self._clock_back = 0, 0, True
         self._seen_ns = now_ns
         return now_ns
@@ -139,6 +155,8 @@ class Follower:
     def _faults(self, state: RobotState) -> list[Finding]:
         """What is wrong apart from the chunk; starts anew from the measured pose if the target is too far from it."""
         findings = self._stop_finding()
+        if self._hold is not None and (missing := self._hold.missing) is not None:
+            findings.append((Grade.HOLD, missing))
         if self._clock_back:
             findings.append((Grade.HOLD, "clock_back"))
             self._clock_back = False

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from gear_vla_ros.contracts import ViewRole
 from gear_vla_ros.settings.guard import GuardSpec
 from gear_vla_ros.settings.loading import Spec, load
+from gear_vla_ros.settings.operator import OperatorSpec
 from gear_vla_ros.settings.paths import named_file, share_dir
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -235,6 +236,7 @@ class RobotSpec(Spec):
     staleness: StalenessSpec = StalenessSpec()
     sync: SyncSpec = SyncSpec()
     guard: GuardSpec = GuardSpec()
+    operator: OperatorSpec = OperatorSpec()
     sim: SimSpec = SimSpec()
 
     @model_validator(mode="after")

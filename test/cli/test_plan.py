@@ -28,6 +28,15 @@ def test_options_add_and_leave_out_nodes(tmp_path):
     assert "joint_state_node" not in names(sim="gazebo", policy="gear_vla", robot="agilex")
 
 
+@pytest.mark.parametrize(
+    ("sim", "asked", "held"), [("none", "auto", True), ("none", "off", False), ("mujoco", "on", True)]
+)
+def test_somebody_holds_a_button_on_real_hardware(sim, asked, held):
+    plan = make_plan(Options(sim=sim, policy="gear_vla", hold_to_run=asked))
+    target = next(node for node in plan.nodes if node.name == "target_node")
+    assert target.parameters["hold_to_run"] is held
+
+
 def test_simulation_stays_on_loopback_and_real_robots_keep_their_network():
     simulated = make_plan(Options(sim="mujoco")).environment
     assert simulated["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("config/dds/loopback.xml")

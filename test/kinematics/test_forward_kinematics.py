@@ -113,9 +113,7 @@ def test_jacobian_is_the_derivative_of_fk(name, data):
     model = model_of(name)
     arm = data.draw(st.sampled_from([arm.name for arm in model.spec.arms]))
     q, h = data.draw(within_limits(model, arm)), 1e-6
-    columns = [
-        se3.difference(model.fk(arm, q - h * e), model.fk(arm, q + h * e)) / (2 * h) for e in np.eye(len(q))
-    ]
+    columns = [se3.difference(model.fk(arm, q - h * e), model.fk(arm, q + h * e)) / (2 * h) for e in np.eye(len(q))]
     assert np.allclose(model.jacobian(arm, q), np.stack(columns, axis=1), atol=1e-6)
 
 

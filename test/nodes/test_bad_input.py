@@ -106,7 +106,7 @@ def with_joints_reversed(message):
 class TestTargetNode:
     @pytest.fixture(scope="class")
     def graph(self):
-        with NodeProcess("target_node", robot="franka"), TargetGraph() as made:
+        with NodeProcess("target_node", robot="franka", hold_to_run=False), TargetGraph() as made:
             made.robot_runs()
             made.instruct(1)
             made.until(lambda: made.targets and made.status, "targets")

@@ -59,7 +59,7 @@ class Graph(Peer):
 class TestFollowing:
     @pytest.fixture(scope="class")
     def graph(self):
-        with NodeProcess("target_node", robot="franka"), Graph() as made:
+        with NodeProcess("target_node", robot="franka", hold_to_run=False), Graph() as made:
             made.until(lambda: made.status, "a status")
             made.spin(0.3)
             assert made.targets == [], "a target was published before the first joint state"
@@ -129,7 +129,7 @@ def test_a_robot_that_takes_poses_gets_them_and_its_gripper_command_from_here(tm
     data["arms"][0]["command"] = {"interface": "pose", "topic": "/cartesian_controller/target"}
     robot = tmp_path / "poses.yaml"
     robot.write_text(yaml.safe_dump(data))
-    with NodeProcess("target_node", robot=str(robot)), Graph() as graph:
+    with NodeProcess("target_node", robot=str(robot), hold_to_run=False), Graph() as graph:
         poses = graph.hear(TARGET_POSE, "/cartesian_controller/target")
         hand = graph.hear(GRIPPER, SPEC.arms[0].gripper.topic)
         graph.robot_runs()
@@ -149,7 +149,7 @@ def test_simulated_time_is_the_time_of_everything():
         graph.say(clock, Clock(clock=to_msg(now_ns)))
         graph.say(JOINT_STATES, joint_state(SPEC, stamp_ns=now_ns), SPEC.joint_states_topic)
 
-    with NodeProcess("target_node", robot="franka", use_sim_time=True), Graph() as graph:
+    with NodeProcess("target_node", robot="franka", hold_to_run=False, use_sim_time=True), Graph() as graph:
         graph.every(0.005, lambda: say_state(graph))
         graph.until(lambda: len(graph.targets) > 15, "targets")
         assert 1000 <= graph.targets[-1].header.stamp.sec < 1100
