@@ -107,10 +107,10 @@ def test_whatever_the_operator_does_no_target_exceeds_a_limit(sequence, twist):
             run.follower.stop("operator")
         elif event == "reset":
             run.follower.reset()
-        elif event == "chunk" and not run.follower.status().causes[:1] == ("operator",):
+        elif event == "chunk" and run.follower.status().causes[:1] != ("operator",):
             run.follow(twist)
         for _ in range(ticks):
-            after = run.tick({"press": True, "release": False}.get(event, None))
+            after = run.tick({"press": True, "release": False}.get(event))
             for name, arm in after.arms.items():
                 change = arm.twist - before.arms[name].twist
                 assert np.linalg.norm(arm.twist[:3]) <= LIMITS.max_linear_speed + 1e-9
