@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image, JointState
 from gear_vla_ros.ros import images, qos
 from gear_vla_ros.ros.stamps import to_msg
 
-LIMIT_S = 20.0
+LIMIT_S, AGAIN_S = 20.0, 5.0
 
 
 class Peer:
@@ -75,11 +75,15 @@ class Peer:
             self._turn()
 
     def call(self, service, request):
-        """Answer of a service of the node under test."""
+        """Answer of a service; asked twice, as the first server that is found may be one that was killed."""
         client = self.node.create_client(service.type, service.name)
         self.until(client.service_is_ready, f"the service {service.name}")
         asking = client.call_async(request)
-        self.until(asking.done, f"an answer of {service.name}")
+        try:
+            self.until(asking.done, f"an answer of {service.name}", AGAIN_S)
+        except AssertionError:
+            asking = client.call_async(request)
+            self.until(asking.done, f"an answer of {service.name}")
         return asking.result()
 
     def hear_diagnostics(self):

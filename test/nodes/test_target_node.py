@@ -19,7 +19,7 @@ from gear_vla_ros.srv import Reset
 
 SPEC = load_robot("franka")
 HOME = RobotModel(SPEC).fk("right", np.array(SPEC.arms[0].home))
-SPEED = 0.1
+SPEED = 0.08
 
 
 class Graph(Peer):
@@ -36,13 +36,16 @@ class Graph(Peer):
         self.every(0.005, lambda: self.say(JOINT_STATES, joint_state(SPEC), SPEC.joint_states_topic))
 
     def instruct(self, number):
+        """Say it, and wait until it is in force: chunks come on another topic and may overtake it."""
         self.say(INSTRUCTION, convert.instruction_to_msg(Instruction(number, "go right"), self.now_ns()))
+        self.until(lambda: self.targets and self.status, "targets")
+        self.until(lambda: "no_instruction" not in self.status[-1].causes, "the instruction in force")
 
     def chunk(self, number=1):
         self.say(CHUNK, self.chunk_message(number))
 
     def chunk_message(self, number=1):
-        """One second to the left (base y) at 0.1 m/s, from now."""
+        """One second to the left (base y) at 0.08 m/s, from now."""
         self.sequence += 1
         steps = np.tile(np.eye(4), (30, 1, 1))
         steps[:, :3, 3] = HOME[:3, :3].T @ np.array([0.0, SPEED, 0.0]) * (np.arange(1, 31) / 30)[:, None]
