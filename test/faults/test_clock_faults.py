@@ -16,6 +16,7 @@ CLOCK = Topic("/clock", Clock, qos.STATE, "simulated time")
 
 @pytest.mark.parametrize("jump_s", [10, -10])
 def test_the_clock_jumps(jump_s):
+    """Set back, nothing from before has a place in time; set ahead, robot and policy may be there at once."""
     with NodeProcess("target_node", robot="franka", hold_to_run=True, use_sim_time=True), Moving() as graph:
 
         def tell():
@@ -26,8 +27,9 @@ def test_the_clock_jumps(jump_s):
         graph.run(tell)
         graph.ahead_ns += jump_s * 10**9
         count = len(graph.targets)
-        graph.until(lambda: any(m.grade >= Grade.HOLD for m in graph.targets[count:]), "a hold")
-        graph.until(lambda: len(graph.targets) > count + 5 and graph.moves(), "motion after the jump")
+        if jump_s < 0:
+            graph.until(lambda: any(m.grade >= Grade.HOLD for m in graph.targets[count:]), "a hold")
+        graph.until(lambda: len(graph.targets) > count + 15 and graph.moves(), "motion after the jump")
         poses = [convert.target_from_msg(m, SPEC).arms["right"].base_T_tcp[1, 3] for m in graph.targets[count - 1 :]]
         limit = SPEC.arms[0].safety.max_linear_speed / SPEC.rates.target_hz
         assert np.abs(np.diff(poses)).max() <= 1.3 * limit
