@@ -89,6 +89,18 @@ def robots(name: Annotated[str, typer.Argument(help="robot to check, or none to 
 
 
 @app.command()
+def doctor(
+    robot: Robot = "franka",
+    seconds: Annotated[float, typer.Option(min=1, max=60, help="how long to listen")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Check a running robot, real or simulated, against its YAML. Only listens; moves nothing."""
+    from gear_vla_ros.cli import doctor as command
+
+    raise typer.Exit(command.run(robot, seconds, as_json, console))
+
+
+@app.command()
 def docs(
     check: Annotated[bool, typer.Option(help="only say whether README.md is up to date")] = False,
 ) -> None:
