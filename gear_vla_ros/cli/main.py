@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from gear_vla_ros.cli.plan import Options, make_plan
+from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.settings import SettingsError, robot_names
 from gear_vla_ros.settings.paths import share_dir
 
@@ -136,11 +137,73 @@ def show_checkpoint(folder: Annotated[Path, typer.Argument(help="folder of a che
     raise typer.Exit(command.show(folder, console))
 
 
+recorded = typer.Typer(help="Recorded episodes: list, check, show, trim, repair.", no_args_is_help=True)
+app.add_typer(recorded, name="episodes")
+
+EpisodePath = Annotated[Path, typer.Argument(help="an episode's folder or .mcap, or a folder of episodes")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+OfRobot = Annotated[str, typer.Option(help="robot it should be of; none: the one it was recorded with")]
+
+
+@recorded.command("list")
+def list_episodes(path: EpisodePath = Path("episodes"), as_json: Json = False) -> None:
+    """Robot, instruction, outcome and size of every episode."""
+    from gear_vla_ros.cli import episodes as command
+
+    raise typer.Exit(command.show_list(path, as_json, console))
+
+
+@recorded.command("check")
+def check_episodes(
+    paths: Annotated[list[Path], typer.Argument(help="episodes, or folders of them")],
+    robot: OfRobot = "",
+    repair: Annotated[bool, typer.Option(help="repair what was cut, first")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find gaps, drops, skew, frozen pictures, wrong stamps, joints out of limits. Exit code 1 when one failed."""
+    from gear_vla_ros.cli import episodes as command
+
+    raise typer.Exit(command.check(paths, robot, repair, as_json, console))
+
+
+@recorded.command("show")
+def show_episode(
+    episode: EpisodePath,
+    out: Annotated[Path | None, typer.Option(help="folder for the pictures; none: the episode's")] = None,
+    robot: OfRobot = "",
+) -> None:
+    """Draw the contact sheet, and curves of targets, grippers and skew."""
+    from gear_vla_ros.cli import episodes as command
+
+    raise typer.Exit(command.show(episode, out, robot, console))
+
+
+@recorded.command("trim")
+def trim_episode(
+    episode: EpisodePath,
+    out: Annotated[Path, typer.Option(help="folder in which the new episode is made")],
+    begin: Annotated[float, typer.Option("--from", min=0, help="seconds from the first message")] = 0.0,
+    end: Annotated[float, typer.Option("--to", min=0, help="seconds from the first message")] = 1e9,
+) -> None:
+    """Copy a part into a new episode; the old one stays."""
+    from gear_vla_ros.cli import episodes as command
+
+    raise typer.Exit(command.trim(episode, begin, end, out, console))
+
+
+@recorded.command("repair")
+def repair_episodes(path: EpisodePath) -> None:
+    """Give cut episodes their end; what is incomplete is kept beside them."""
+    from gear_vla_ros.cli import episodes as command
+
+    raise typer.Exit(command.mend(command.episodes_in(path), console))
+
+
 def main() -> int:
     """Entry point: wrong input ends with one clear line and code 2."""
     try:
         result = app(standalone_mode=False)
-    except (SettingsError, FileNotFoundError, FileExistsError, ValueError) as error:
+    except (SettingsError, RecordingError, FileNotFoundError, FileExistsError, ValueError) as error:
         Console(stderr=True, soft_wrap=True).print(f"gear-vla: {error}", style="bold red", markup=False)
         return 2
     except typer.Exit as leave:

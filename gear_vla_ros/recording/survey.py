@@ -1,0 +1,118 @@
+"""One pass over an episode: what each topic said and when, without decoding pictures."""
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from gear_vla_ros.recording.reader import EpisodeReader, RawMessage
+from gear_vla_ros.recording.topics import topics_of
+from gear_vla_ros.settings import RobotSpec
+
+STAMPED = frozenset(
+    {"sensor_msgs/msg/Image", "sensor_msgs/msg/JointState", "geometry_msgs/msg/PoseStamped"}
+)  # what begins with a std_msgs/Header
+_ENCAPSULATION, _STAMP = 4, struct.Struct("<iI")
+IMAGE = "sensor_msgs/msg/Image"
+
+
+@dataclass
+class Track:
+    """One topic. log_ns: times of reception; stamps_ns: of capture, where the type has them; digests: of pictures."""
+
+    type: str
+    log_ns: list[int] = field(default_factory=list)
+    stamps_ns: list[int] = field(default_factory=list)
+    digests: list[int] = field(default_factory=list)
+    bytes: int = 0
+
+
+@dataclass
+class Survey:
+    """What an episode holds. robot: as it was attached, None without. problem: why reading ended early, or empty."""
+
+    path: Path
+    tracks: dict[str, Track]
+    about: dict[str, str]
+    robot: RobotSpec | None
+    problem: str
+    joint_names: list[str]
+    joint_ns: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    poses: dict[str, list[tuple[int, NDArray[np.float64]]]]
+
+    @property
+    def seconds(self) -> float:
+        """From the first message to the last."""
+        ends = [(track.log_ns[0], track.log_ns[-1]) for track in self.tracks.values() if track.log_ns]
+        return (max(end for _, end in ends) - min(begin for begin, _ in ends)) * 1e-9 if ends else 0.0
+
+    @property
+    def begin_ns(self) -> int:
+        """Reception of the first message; 0 without any."""
+        return min((track.log_ns[0] for track in self.tracks.values() if track.log_ns), default=0)
+
+
+def survey(path: Path, robot: RobotSpec | None = None) -> Survey:
+    """Read all of an episode. robot: in place of the attached one. Raises RecordingError when there is no file."""
+    reader = EpisodeReader(path)
+    tracks: dict[str, Track] = {}
+    joints: list[tuple[int, list[str], NDArray[np.float64]]] = []
+    poses: dict[str, list[tuple[int, NDArray[np.float64]]]] = {}
+    for raw in reader.raw():
+        track = tracks.setdefault(raw.topic, Track(raw.type))
+        _note(track, raw)
+        if raw.type == "sensor_msgs/msg/JointState" and raw.topic == _joint_topic(robot):
+            message = reader.decode(raw)
+            joints.append((track.stamps_ns[-1], list(message.name), np.array(message.position, dtype=np.float64)))
+        elif raw.topic.endswith("/target_pose"):
+            at = reader.decode(raw).pose.position
+            poses.setdefault(raw.topic, []).append((track.stamps_ns[-1], np.array([at.x, at.y, at.z])))
+    names = joints[0][1] if joints else []
+    same = [(ns, q) for ns, found, q in joints if found == names and len(q) == len(names)]
+    return Survey(
+        path=path,
+        tracks=tracks,
+        about=reader.about,
+        robot=robot or _attached(reader.attachments),
+        problem=reader.problem,
+        joint_names=names,
+        joint_ns=np.array([ns for ns, _ in same], dtype=np.int64),
+        positions=np.stack([q for _, q in same]) if same else np.zeros((0, len(names))),
+        poses=poses,
+    )
+
+
+def expected_topics(robot: RobotSpec) -> set[str]:
+    """Topics without which an episode is of no use: cameras and joint states."""
+    return {robot.joint_states_topic, *(camera.topic for camera in robot.cameras)}
+
+
+def known_types(robot: RobotSpec) -> dict[str, str]:
+    """Type by topic, of all that is recorded of a robot."""
+    return {topic.name: topic.type for topic in topics_of(robot)}
+
+
+def _joint_topic(robot: RobotSpec | None) -> str:
+    return "/joint_states" if robot is None else robot.joint_states_topic
+
+
+def _note(track: Track, raw: RawMessage) -> None:
+    track.log_ns.append(raw.log_ns)
+    track.bytes += len(raw.data)
+    if raw.type in STAMPED and len(raw.data) >= _ENCAPSULATION + _STAMP.size:
+        sec, nanosec = _STAMP.unpack_from(raw.data, _ENCAPSULATION)
+        track.stamps_ns.append(sec * 1_000_000_000 + nanosec)
+        if raw.type == IMAGE:
+            track.digests.append(zlib.adler32(raw.data[_ENCAPSULATION + _STAMP.size :]))
+
+
+def _attached(attachments: dict[str, bytes]) -> RobotSpec | None:
+    try:
+        return RobotSpec.model_validate_json(attachments["robot.json"])
+    except (KeyError, ValidationError):
+        return None
