@@ -77,7 +77,10 @@ class ProcessGroup:
         return None
 
     def stop(self) -> dict[str, int]:
-        """SIGINT to all, then SIGTERM, then SIGKILL to what is left; exit codes by node name."""
+        """SIGINT to all, then SIGTERM, then SIGKILL to what is left; exit codes by node name.
+
+        A node that our SIGINT met while it was still being imported, before it handles signals, counts as ended well.
+        """
         for number, limit in ((signal.SIGINT, INTERRUPT_S), (signal.SIGTERM, TERMINATE_S), (signal.SIGKILL, 2.0)):
             left = [running for running in self._running if running.process.poll() is None]
             for running in left:
@@ -85,7 +88,8 @@ class ProcessGroup:
             self._wait(left, limit)
         for running in self._running:
             running.reader.join(timeout=1.0)
-        return {running.spec.name: running.process.returncode for running in self._running}
+        codes = {running.spec.name: running.process.returncode for running in self._running}
+        return {name: 0 if code == -signal.SIGINT else code for name, code in codes.items()}
 
     @staticmethod
     def _wait(running: list[Running], limit_s: float) -> None:
