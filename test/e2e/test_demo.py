@@ -66,8 +66,8 @@ def test_expert_lifts_the_named_cube(robot, tmp_path):
     report = json.loads((episode / "report.json").read_text())
     assert report["success"] and "red" in report["reason"]
     rates = report["rates_hz"]
-    assert rates["/gear_vla/target"] == pytest.approx(30.0, abs=2.0)
-    assert 150 < rates["/joint_states"] < 215, "far from 200 Hz even for a loaded machine"
+    assert 24 < rates["/gear_vla/target"] < 32, "far from 30 Hz even for a loaded machine"
+    assert 120 < rates["/joint_states"] < 230, "far from 200 Hz even for a loaded machine"
     with Image.open(episode / "contact_sheet.png") as picture:
         assert picture.width >= 800 and len(picture.getcolors(2**24)) > 1000
     assert list(episode.glob("*.mcap"))
@@ -82,7 +82,7 @@ def test_the_network_runs_through_the_same_path(tmp_path):
     assert "time limit" in report["reason"]
     assert report["rates_hz"]["/gear_vla/latents"] > 0.5
     assert report["rates_hz"]["/gear_vla/chunk"] > 1.0
-    assert report["rates_hz"]["/gear_vla/target"] == pytest.approx(30.0, abs=1.5)
+    assert 24 < report["rates_hz"]["/gear_vla/target"] < 32
 
 
 @pytest.mark.e2e
