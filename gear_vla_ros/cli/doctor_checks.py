@@ -137,6 +137,10 @@ def _camera(snapshot: Snapshot, camera: CameraSpec) -> Iterator[Row]:
     except ContractError as error:
         yield Row("fail", f"{what}: picture", str(error), "set size and encoding in the YAML, or in the driver")
         return
+    if picture.encoding != camera.encoding:
+        found = f"{picture.encoding}, YAML {camera.encoding}"
+        yield Row("fail", f"{what}: picture", found, "set the encoding in the YAML, or in the driver")
+        return
     todo = "" if (bright := float(pixels.std())) > 2.0 else "is the lens covered?"
     yield Row("warn" if todo else "pass", f"{what}: picture", f"{width}x{height} {picture.encoding}", todo)
     if picture.header.frame_id != camera.frame:

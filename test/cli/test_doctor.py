@@ -112,6 +112,10 @@ def smaller(robot):
     images.fill(message, np.zeros((240, 320, 3), np.uint8), "rgb8")
 
 
+def of_another_encoding(robot):
+    head(robot).last.encoding = "bgr8"
+
+
 def unlike_the_yaml(robot):
     robot.topics[SPEC.cameras[0].info_topic].last.k[0] = 300.0
 
@@ -151,6 +155,7 @@ def slow(robot):
         (in_degrees, "left: joints within limits: left_joint"),
         (as_width, "left: gripper: left_joint7 at 0.0700 m: 200% open"),
         (smaller, "camera head: picture"),
+        (of_another_encoding, "camera head: picture: bgr8, YAML rgb8"),
         (unlike_the_yaml, "camera head: intrinsics: fx 300.0, YAML 605.0 pixel"),
         (later, "camera left_wrist: skew to head"),
         (without_a_frame, "TF: left_tcp: not there"),
