@@ -31,6 +31,7 @@ Robot = Annotated[str, _option("robot")]
 PolicyName = Annotated[str, _option("policy")]
 Checkpoint = Annotated[str, _option("checkpoint")]
 Seed = Annotated[int, _option("seed")]
+Backend = Annotated[str, _option("backend")]
 
 
 @app.command()
@@ -43,6 +44,7 @@ def bringup(
     record: Annotated[str, _option("record")] = "",
     checkpoint: Checkpoint = "",
     seed: Seed = 0,
+    backend: Backend = "auto",
     seam: Annotated[str, _option("seam")] = "switch",
     hold_to_run: Annotated[str, _option("hold_to_run")] = "auto",
     network: Annotated[str, _option("network")] = "auto",
@@ -50,7 +52,9 @@ def bringup(
     """Start a robot's nodes, as `ros2 launch gear_vla_ros bringup.launch.py` does."""
     from gear_vla_ros.cli import bringup as command
 
-    options = Options(robot, policy, sim, cameras, instruction, record, checkpoint, seed, seam, hold_to_run, network)
+    options = Options(
+        robot, policy, sim, cameras, instruction, record, checkpoint, seed, backend, seam, hold_to_run, network
+    )
     raise typer.Exit(command.run(make_plan(options), console))
 
 
@@ -63,6 +67,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="folder for the recording and the picture")] = Path("runs"),
     checkpoint: Checkpoint = "",
     seed: Seed = 0,
+    backend: Backend = "auto",
     seam: Annotated[str, _option("seam")] = "switch",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show what every node logs")] = False,
 ) -> None:
@@ -75,6 +80,7 @@ def demo(
         record=str(out.resolve()),
         checkpoint=checkpoint,
         seed=seed,
+        backend=backend,
         seam=seam,
         network="loopback",
     )
@@ -135,6 +141,39 @@ def show_checkpoint(folder: Annotated[Path, typer.Argument(help="folder of a che
     from gear_vla_ros.cli import checkpoint as command
 
     raise typer.Exit(command.show(folder, console))
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[str, typer.Argument(help="checkpoint folder; or tiny, base, large: random weights")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="new folder of the bundle")],
+    robot: Annotated[list[str], typer.Option(help="robot it is for; may be given several times")],
+    to: Annotated[str, typer.Option(help="onnx (CPU, onnxruntime) or tensorrt")] = "onnx",
+    dtype: Annotated[str, typer.Option(help="precision: float32 or bfloat16; none: as is usual for --to")] = "",
+    inputs: Annotated[Path | None, typer.Option(help="episode whose pictures and states prove it")] = None,
+    text_tokens: Annotated[int, typer.Option(min=2, help="longest instruction, in tokens and one")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="of random weights")] = 0,
+    weights: Annotated[bool, typer.Option(help="keep the checkpoint inside, for the torch backend")] = True,
+) -> None:
+    """Export a network as an engine bundle that the nodes run, and prove every part against PyTorch."""
+    from gear_vla_ros.cli import export as command
+
+    raise typer.Exit(command.run(checkpoint, robot, to, out, dtype, inputs, text_tokens, seed, weights, console))
+
+
+@app.command()
+def bench(
+    bundle: Annotated[Path, typer.Argument(help="folder of a bundle")],
+    engine: Annotated[list[str] | None, typer.Option(help="to compare; may be given several times")] = None,
+    passes: Annotated[int, typer.Option(min=3, help="rounds over all engines")] = 100,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each")] = 1,
+    soak: Annotated[int, typer.Option(min=0, help="passes after which memory is compared; 0: none")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Time a bundle's engines in one run: each path, the first call, memory, and ratios."""
+    from gear_vla_ros.cli import bench as command
+
+    raise typer.Exit(command.run(bundle, engine or list(command.USUAL), passes, threads, soak, as_json, console))
 
 
 recorded = typer.Typer(help="Recorded episodes: list, check, show, trim, repair.", no_args_is_help=True)

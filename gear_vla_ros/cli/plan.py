@@ -17,6 +17,7 @@ Value = str | int | float | bool
 SIMULATORS = ("mujoco", "gazebo", "none")
 CAMERAS = ("driver", "realsense")
 SEAMS: tuple[str, ...] = get_args(RuntimeSpec.model_fields["seam"].annotation)
+BACKENDS = ("auto", "tensorrt", "onnxruntime", "torch")
 HOLD_TO_RUN = ("auto", "on", "off")
 NETWORKS = ("auto", "loopback", "two_machines", "inherit")
 
@@ -31,8 +32,9 @@ class Options:
     cameras: str = field(default="driver", metadata={"help": "driver: somebody publishes them; realsense: we do"})
     instruction: str = field(default="", metadata={"help": "instruction at start; none: wait for one"})
     record: str = field(default="", metadata={"help": "folder for MCAP episodes; none: do not record"})
-    checkpoint: str = field(default="", metadata={"help": "gear_vla checkpoint folder; none: random tiny weights"})
+    checkpoint: str = field(default="", metadata={"help": "bundle or checkpoint folder; none: random tiny weights"})
     seed: int = field(default=0, metadata={"help": "seed of the simulated scene and of random weights"})
+    backend: str = field(default="auto", metadata={"help": "of a bundle: auto, tensorrt, onnxruntime or torch"})
     seam: str = field(default="switch", metadata={"help": "how chunks meet: switch, blend, ensemble or rtc"})
     hold_to_run: str = field(default="auto", metadata={"help": "auto: as the YAML says, not in simulation; on or off"})
     network: str = field(default="auto", metadata={"help": "auto, loopback, two_machines or inherit"})
@@ -70,6 +72,7 @@ def make_plan(options: Options) -> BringUp:
     _one_of("cameras", options.cameras, CAMERAS)
     _one_of("network", options.network, NETWORKS)
     _one_of("policy", options.policy, policy_names())
+    _one_of("backend", options.backend, BACKENDS)
     _one_of("seam", options.seam, SEAMS)
     _one_of("hold_to_run", options.hold_to_run, HOLD_TO_RUN)
     robot = load_robot(options.robot)
@@ -86,6 +89,7 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
         "policy": options.policy,
         "checkpoint": options.checkpoint,
         "seed": options.seed,
+        "backend": options.backend,
     }
     nodes = []
     if options.sim == "mujoco":

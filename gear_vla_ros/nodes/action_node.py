@@ -38,7 +38,7 @@ class ActionNode(PolicyNode[Params]):
     """Executor's thread: which latents are in force. Worker: reads the newest state, `act`, publishes the chunk."""
 
     def __init__(self) -> None:
-        super().__init__("action_node", Params, INTERFACE)
+        super().__init__("action_node", Params, INTERFACE, "fast")
         self._reader = JointStateReader(self.robot, RobotModel(self.robot))
         self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic)
         self._latents: LatentAction | None = None

@@ -112,10 +112,10 @@ def _picture(moment: Moment, camera: CameraSpec, width: int, height: int) -> Ima
     message = moment.images.get(camera.role)
     if message is None:
         return _panel("no image", width, height)
-    pixels = _pixels(message)
-    if pixels is None:
+    shown = pixels(message)
+    if shown is None:
         return _panel(f"not drawn: {message.encoding}", width, height)
-    large = Image.fromarray(pixels).resize((SMOOTH * width, SMOOTH * height), Image.Resampling.BICUBIC)
+    large = Image.fromarray(shown).resize((SMOOTH * width, SMOOTH * height), Image.Resampling.BICUBIC)
     pinhole = moment.cameras.get(camera.role, Pinhole.from_spec(camera)).scaled(*large.size)
     overlay = Image.new("RGBA", large.size)
     for arm, line, closing in _lines(moment, message.header.frame_id.lstrip("/") or camera.frame, pinhole):
@@ -130,13 +130,13 @@ def _panel(text: str, width: int, height: int) -> Image.Image:
     return panel
 
 
-def _pixels(message: Any) -> np.ndarray | None:
+def pixels(message: Any) -> np.ndarray | None:
     """`[height, width, 3]` uint8 RGB of a recorded sensor_msgs/Image; None when it is not of a kind we record."""
     height, width, step, data = message.height, message.width, message.step, message.data
     if message.encoding not in ("rgb8", "bgr8") or not 0 < 3 * width <= step or data.size != step * height:
         return None
-    pixels = data.reshape(height, step)[:, : 3 * width].reshape(height, width, 3)
-    return np.ascontiguousarray(pixels if message.encoding == "rgb8" else pixels[:, :, ::-1])
+    shown = data.reshape(height, step)[:, : 3 * width].reshape(height, width, 3)
+    return np.ascontiguousarray(shown if message.encoding == "rgb8" else shown[:, :, ::-1])
 
 
 def _lines(moment: Moment, optical_frame: str, pinhole: Pinhole) -> Iterator[tuple[str, Array, int | None]]:
