@@ -48,12 +48,27 @@ def bringup(
     seam: Annotated[str, _option("seam")] = "switch",
     hold_to_run: Annotated[str, _option("hold_to_run")] = "auto",
     network: Annotated[str, _option("network")] = "auto",
+    machine: Annotated[str, _option("machine")] = "all",
+    peers: Annotated[str, _option("peers")] = "",
 ) -> None:
     """Start a robot's nodes, as `ros2 launch gear_vla_ros bringup.launch.py` does."""
     from gear_vla_ros.cli import bringup as command
 
     options = Options(
-        robot, policy, sim, cameras, instruction, record, checkpoint, seed, backend, seam, hold_to_run, network
+        robot,
+        policy,
+        sim,
+        cameras,
+        instruction,
+        record,
+        checkpoint,
+        seed,
+        backend,
+        seam,
+        hold_to_run,
+        network,
+        machine,
+        peers,
     )
     raise typer.Exit(command.run(make_plan(options), console))
 

@@ -19,6 +19,8 @@ CAMERAS = ("driver", "realsense")
 SEAMS: tuple[str, ...] = get_args(RuntimeSpec.model_fields["seam"].annotation)
 BACKENDS = ("auto", "tensorrt", "onnxruntime", "torch")
 HOLD_TO_RUN = ("auto", "on", "off")
+MACHINES = ("all", "robot", "policy")
+WITH_THE_NETWORK = ("action_node", "vlm_node")
 NETWORKS = ("auto", "loopback", "two_machines", "inherit")
 
 
@@ -38,6 +40,8 @@ class Options:
     seam: str = field(default="switch", metadata={"help": "how chunks meet: switch, blend, ensemble or rtc"})
     hold_to_run: str = field(default="auto", metadata={"help": "auto: as the YAML says, not in simulation; on or off"})
     network: str = field(default="auto", metadata={"help": "auto, loopback, two_machines or inherit"})
+    machine: str = field(default="all", metadata={"help": "all nodes here; policy: only those with the network; robot"})
+    peers: str = field(default="", metadata={"help": "addresses of the other machines; none: found by multicast"})
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,18 @@ def make_plan(options: Options) -> BringUp:
     _one_of("cameras", options.cameras, CAMERAS)
     _one_of("network", options.network, NETWORKS)
     _one_of("policy", options.policy, policy_names())
+    _one_of("machine", options.machine, MACHINES)
     _one_of("backend", options.backend, BACKENDS)
     _one_of("seam", options.seam, SEAMS)
     _one_of("hold_to_run", options.hold_to_run, HOLD_TO_RUN)
     robot = load_robot(options.robot)
     _make_sense(options, robot)
-    return BringUp(robot, tuple(_nodes(options, robot)), _environment(options))
+    nodes = (node for node in _nodes(options, robot) if _runs_here(node, options.machine))
+    return BringUp(robot, tuple(nodes), _environment(options))
+
+
+def _runs_here(node: NodeSpec, machine: str) -> bool:
+    return machine == "all" or (node.executable in WITH_THE_NETWORK) == (machine == "policy")
 
 
 def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
@@ -120,7 +130,9 @@ def _hold_to_run(options: Options, robot: RobotSpec) -> bool:
 def _environment(options: Options) -> dict[str, str]:
     """The DDS profile: without a larger shared-memory segment images are lost (docs/install.md)."""
     network = options.network
-    if network == "auto":
+    if network == "auto" and (options.peers or options.machine != "all"):
+        network = "two_machines"
+    elif network == "auto":
         network = "loopback" if options.sim == "mujoco" else "inherit"
     if network == "inherit":
         return {}
@@ -129,10 +141,21 @@ def _environment(options: Options) -> dict[str, str]:
         "FASTRTPS_DEFAULT_PROFILES_FILE": str(profile),
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
+        **_peers(options),
     }
 
 
+def _peers(options: Options) -> dict[str, str]:
+    """Discovery by address, on this machine and those that are named (ROS 2 Iron and later)."""
+    addresses = [address.strip() for address in options.peers.split(",") if address.strip()]
+    if not addresses:
+        return {}
+    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_STATIC_PEERS": ";".join(addresses)}
+
+
 def _make_sense(options: Options, robot: RobotSpec) -> None:
+    if options.peers and options.network in ("loopback", "inherit"):
+        raise ValueError(f"peers: '{options.peers}' with network: {options.network}; allowed with two_machines or auto")
     if options.policy == "expert" and options.sim == "none":
         raise ValueError("policy: expert needs the simulator's ground truth; with sim none choose gear_vla")
     if options.cameras == "realsense" and options.sim == "mujoco":

@@ -82,3 +82,17 @@ def test_command_lines_quote_what_yaml_would_change():
 
 def test_every_option_has_a_help():
     assert all(option.metadata["help"] for option in dataclasses.fields(Options))
+
+
+def test_two_machines_share_the_nodes_and_find_each_other_by_address():
+    options = Options(robot="franka", policy="gear_vla", sim="none", peers="10.0.0.2, 10.0.0.3")
+    whole = [node.name for node in make_plan(options).nodes]
+    policy, robot = (make_plan(dataclasses.replace(options, machine=name)) for name in ("policy", "robot"))
+    assert [node.name for node in policy.nodes] == ["action_node", "vlm_node"]
+    assert sorted([*whole]) == sorted(node.name for plan in (policy, robot) for node in plan.nodes)
+    assert policy.environment["ROS_STATIC_PEERS"] == "10.0.0.2;10.0.0.3"
+    assert policy.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("two_machines.xml")
+    with pytest.raises(ValueError, match=r"peers: '10\.0\.0\.2, 10\.0\.0\.3' with network: loopback"):
+        make_plan(dataclasses.replace(options, network="loopback"))
+    with pytest.raises(ValueError, match="machine: found 'gpu'; allowed all, robot, policy"):
+        make_plan(dataclasses.replace(options, machine="gpu"))
