@@ -3,13 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gear_vla_ros.geometry import se3
-from gear_vla_ros.recording.dataset.samples import Samples
 from gear_vla_ros.recording.errors import RecordingError
-from gear_vla_ros.settings import ArmSpec, RobotSpec
+from gear_vla_ros.settings import RobotSpec
 
 VERSION = "v3.0"
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -22,7 +17,7 @@ FILES_A_CHUNK, DATA_MB, VIDEO_MB = 1000, 100, 200
 IMAGES, STATE, ACTION, STAMP = "observation.images.", "observation.state", "action", "stamp_ns"
 POSE = ("x", "y", "z", "r11", "r21", "r31", "r12", "r22", "r32")
 """Metres, then the first two columns of the rotation."""
-_INDICES: Mapping[str, str] = {
+INDICES: Mapping[str, str] = {
     "timestamp": "float32", "frame_index": "int64", "episode_index": "int64", "index": "int64", "task_index": "int64",
 }  # fmt: skip
 
@@ -60,36 +55,7 @@ def features_of(robot: RobotSpec, sizes: Mapping[str, tuple[int, int]], fps: int
     for key, names in ((STATE, state_names(robot)), (ACTION, action_names(robot))):
         found[key] = {"dtype": "float32", "shape": [len(names)], "names": names}
     found[STAMP] = {"dtype": "int64", "shape": [1], "names": None}
-    return found | {key: {"dtype": kind, "shape": [1], "names": None} for key, kind in _INDICES.items()}
-
-
-def columns_of(samples: Samples, episode: int, first: int, tasks: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Columns `[N, ...]` of an episode, by feature, videos excepted. first: index of its first frame in the dataset."""
-    count = len(samples)
-    steps = np.arange(count, dtype=np.int64)
-    arms = samples.robot.arms
-    state = [_state(samples, arm) for arm in arms]
-    return {
-        STATE: np.concatenate(state, axis=1).astype(np.float32),
-        ACTION: np.concatenate([_action(samples, arm) for arm in arms], axis=1).astype(np.float32),
-        STAMP: samples.times_ns[:-1],
-        "timestamp": (steps / samples.fps).astype(np.float32),
-        "frame_index": steps,
-        "episode_index": np.full(count, episode, dtype=np.int64),
-        "index": first + steps,
-        "task_index": np.array([tasks.index(task) for task in samples.tasks], dtype=np.int64),
-    }
-
-
-def _state(samples: Samples, arm: ArmSpec) -> NDArray[np.float64]:
-    frames = samples.arms[arm.name]
-    parts = [se3.to_xyz_rot6d(frames.base_T_tcp), frames.q, frames.opening[:, None]]
-    return np.concatenate(parts, axis=1)[:-1]
-
-
-def _action(samples: Samples, arm: ArmSpec) -> NDArray[np.float64]:
-    frames = samples.arms[arm.name]
-    return np.concatenate([se3.to_xyz_rot6d(frames.base_T_tcp), frames.commanded[:, None]], axis=1)[1:]
+    return found | {key: {"dtype": kind, "shape": [1], "names": None} for key, kind in INDICES.items()}
 
 
 def places(names: Sequence[str], wanted: Sequence[str], where: str) -> list[int]:

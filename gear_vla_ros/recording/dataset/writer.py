@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gear_vla_ros.recording.dataset import features as form
 from gear_vla_ros.recording.dataset import statistics
+from gear_vla_ros.recording.dataset.columns import columns_of
 from gear_vla_ros.recording.dataset.samples import Samples
 from gear_vla_ros.recording.dataset.video import VideoWriter
 from gear_vla_ros.recording.errors import RecordingError
@@ -129,7 +130,7 @@ class DatasetWriter:
         """Keep the episode: its rows, its place in the videos, its statistics."""
         assert self._now is not None
         samples, index = self._now, len(self._episodes)
-        columns = form.columns_of(samples, index, self.frames, self._tasks)
+        columns = columns_of(samples, index, self.frames, self._tasks)
         if self._writer is None or self._data.full():
             self._close_data()
             self._data.path.parent.mkdir(parents=True, exist_ok=True)
