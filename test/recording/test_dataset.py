@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import synthetic
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gear_vla_ros.geometry import se3
@@ -26,6 +26,7 @@ STAMPS = st.lists(st.integers(0, 1000), min_size=1, max_size=30, unique=True).ma
 TIMES = st.lists(st.integers(-100, 1100), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(STAMPS, TIMES, st.integers(0, 200), st.integers(0, 20))
 def test_asof_is_the_newest_that_is_fresh(stamps, times, age, early):
     found = asof(np.array(stamps), np.array(times), age, early)
@@ -36,6 +37,7 @@ def test_asof_is_the_newest_that_is_fresh(stamps, times, age, early):
     assert (hold(np.array(stamps), np.array(times)) == asof(np.array(stamps), np.array(times), 10**6)).all()
 
 
+@settings(deadline=None)
 @given(STAMPS, TIMES, st.integers(0, 300))
 def test_interpolation_is_exact_on_a_line_and_refuses_gaps(stamps, times, gap):
     stamps_ns, times_ns = np.array(stamps), np.array(times)
@@ -49,6 +51,7 @@ def test_interpolation_is_exact_on_a_line_and_refuses_gaps(stamps, times, gap):
             assert value == pytest.approx(3.0 * t + 1.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=40))
 def test_the_longest_run_is_true_and_none_is_longer(usable):
     run = longest_run(np.array(usable, dtype=bool))
@@ -108,6 +111,7 @@ def test_pictures_come_back(written):
     assert index == len(reader)
 
 
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_any_order_of_reading_gives_the_same_pictures(written, data):
     robot, _, reader = written

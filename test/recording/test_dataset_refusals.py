@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import moving
 import numpy as np
@@ -15,12 +18,16 @@ from gear_vla_ros.cli.main import main
 from gear_vla_ros.recording.dataset.conversion import Options, convert, plan
 from gear_vla_ros.recording.dataset.reader import DatasetReader
 from gear_vla_ros.recording.errors import RecordingError
+from gear_vla_ros.recording.reader import EpisodeReader
+from gear_vla_ros.recording.topics import topics_of
+from gear_vla_ros.recording.writer import EpisodeWriter, WriterOptions
 from gear_vla_ros.settings import load_robot
 
 FRANKA, AGILEX = load_robot("franka"), load_robot("agilex")
 HEAD, WRIST = (camera.topic for camera in FRANKA.cameras)
 JOINTS = FRANKA.joint_states_topic
 QUIET = Console(quiet=True)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def without(topic, begin=0, end=10**9):
@@ -74,6 +81,21 @@ def test_no_instruction_is_asked_for(tmp_path):
     with pytest.raises(RecordingError, match="no instruction was recorded; say --instruction"):
         plan([episode], Options())
     assert set(plan([episode], Options(instruction="pick up the cup")).samples[0].tasks) == {"pick up the cup"}
+
+
+def test_a_bag_without_its_robot_is_asked_for_it(tmp_path):
+    """As `ros2 bag record` leaves it: no robot, no instruction, no outcome."""
+    recorded, folder = moving.record(tmp_path / "a", FRANKA), tmp_path / "b"
+    folder.mkdir()
+    kinds = {topic.name: topic for topic in topics_of(FRANKA)}
+    bag = EpisodeWriter(folder, kinds.values(), {}, options=WriterOptions(reserve_bytes=0))
+    for raw in EpisodeReader(recorded).raw():
+        bag.write(raw.topic, raw.log_ns, raw.publish_ns, raw.data)
+    bag.close()
+    with pytest.raises(RecordingError, match="the robot it was recorded with is not attached; say --robot"):
+        plan([folder], Options(instruction=moving.SAID))
+    made = plan([folder], Options(robot=FRANKA, instruction=moving.SAID))
+    assert made.frames == plan([recorded], Options()).frames
 
 
 def test_another_robot_is_refused(tmp_path):
@@ -150,6 +172,38 @@ def test_a_second_conversion_of_one_name_never_wins_over_the_first(tmp_path):
     with pytest.raises(RecordingError, match="appeared meanwhile; nothing was overwritten"):
         convert(made, to, meanwhile)
     assert not list(to.iterdir()) and not (tmp_path / "dataset.partial").exists()
+
+
+def test_an_interrupted_conversion_leaves_nothing(tmp_path):
+    made = plan([moving.record(tmp_path / "episodes", FRANKA)], Options())
+
+    def interrupt(frames):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(made, tmp_path / "dataset", interrupt)
+    assert [path.name for path in tmp_path.iterdir()] == ["episodes"]
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from gear_vla_ros.recording.dataset.conversion import Options, convert, plan
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+made = plan([Path(sys.argv[1])], Options())
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+convert(made, Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("limit", [1000, 9000])
+def test_a_disk_that_fills_up_leaves_nothing(tmp_path, limit):
+    """9000 bytes are enough for a video of this episode, not for its numbers."""
+    episode = moving.record(tmp_path / "episodes", FRANKA)
+    arguments = [sys.executable, "-c", LIMITED, str(episode), str(tmp_path / "dataset"), str(limit)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert "RecordingError" in done.stderr.splitlines()[-1] and "File too large" in done.stderr.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["episodes"]
 
 
 @pytest.fixture

@@ -83,14 +83,22 @@ def convert(what: Plan, to: Path, told: Callable[[int], None] = lambda frames: N
     first = what.samples[0]
     with _new_folder(to) as folder:
         writer = DatasetWriter(folder, first.robot, first.fps, what.sizes)
-        for samples in what.samples:
-            writer.begin(samples)
-            for role, pixels, repeat in pictures_of(samples):
-                writer.add(role, pixels, repeat)
-                if role == samples.robot.cameras[0].role:
-                    told(repeat)
-            writer.end()
-        writer.close()
+        try:
+            for samples in what.samples:
+                _write(writer, samples, told)
+            writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
+
+
+def _write(writer: DatasetWriter, samples: Samples, told: Callable[[int], None]) -> None:
+    writer.begin(samples)
+    for role, pixels, repeat in pictures_of(samples):
+        writer.add(role, pixels, repeat)
+        if role == samples.robot.cameras[0].role:
+            told(repeat)
+    writer.end()
 
 
 def pictures_of(samples: Samples) -> Iterator[tuple[str, NDArray[np.uint8], int]]:

@@ -1,6 +1,7 @@
 """Pictures of one camera as H.264 in MP4, one after the other and each by its time."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -51,6 +52,11 @@ class VideoWriter:
             self._container.close()
         except av.FFmpegError as error:
             raise RecordingError(f"{self.file}: cannot be finished: {error.strerror}") from None
+
+    def abandon(self) -> None:
+        """Give the file back as it is, after an error."""
+        with suppress(av.FFmpegError):
+            self._container.close()
 
 
 class VideoReader:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,10 @@ class _Camera:
             self._video.close()
             self._video = None
 
+    def abandon(self) -> None:
+        if self._video is not None:
+            self._video.abandon()
+
 
 class DatasetWriter:
     """Episode after episode into a new folder: `begin`, `add` every picture, `end`; then `close`.
@@ -164,6 +169,13 @@ class DatasetWriter:
         (meta / "stats.json").write_text(json.dumps(self._stats(), indent=4))
         (meta / "robot.json").write_text(self._robot.model_dump_json(indent=2))
         (meta / "sources.json").write_text(json.dumps(self._sources, indent=2))
+
+    def abandon(self) -> None:
+        """Give all files back as they are, after an error; what was written is no dataset."""
+        for camera in self._cameras.values():
+            camera.abandon()
+        with suppress(OSError, pa.ArrowException):
+            self._close_data()
 
     def _close_data(self) -> None:
         if self._writer is not None:
