@@ -191,7 +191,7 @@ def bench(
     raise typer.Exit(command.run(bundle, engine or list(command.USUAL), passes, threads, soak, as_json, console))
 
 
-recorded = typer.Typer(help="Recorded episodes: list, check, show, trim, repair.", no_args_is_help=True)
+recorded = typer.Typer(help="Recorded episodes: list, check, show, trim, repair, convert.", no_args_is_help=True)
 app.add_typer(recorded, name="episodes")
 
 EpisodePath = Annotated[Path, typer.Argument(help="an episode's folder or .mcap, or a folder of episodes")]
@@ -251,6 +251,30 @@ def repair_episodes(path: EpisodePath) -> None:
     from gear_vla_ros.cli import episodes as command
 
     raise typer.Exit(command.mend(command.episodes_in(path), console))
+
+
+@recorded.command("convert")
+def convert_episodes(
+    paths: Annotated[list[Path], typer.Argument(help="episodes, or folders of them")],
+    to: Annotated[Path, typer.Option(help="folder of the new dataset; must not exist")],
+    fps: Annotated[int, typer.Option(min=1, max=240, help="frames a second")] = 30,
+    robot: OfRobot = "",
+    instruction: Annotated[str, typer.Option(help="for episodes in which none was recorded")] = "",
+    failures: Annotated[bool, typer.Option("--failures", help="take episodes with outcome failure too")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave bad episodes out; else one refuses all")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a LeRobot v3 dataset: pictures as MP4, joints and tool poses as parquet, by capture stamp.
+
+    Nothing is overwritten, and all is written or nothing. Discarded and failed episodes are left out.
+    docs/data.md says what each feature is.
+
+    Example: gear-vla episodes convert episodes --to datasets/red_cube
+    """
+    from gear_vla_ros.cli import convert as command
+
+    options = command.options_of(fps, robot, instruction, failures, skip_bad)
+    raise typer.Exit(command.run(paths, to, options, as_json, console))
 
 
 def main() -> int:

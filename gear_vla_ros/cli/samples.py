@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import ArmState, Instruction, Observation, RobotState, ViewRole
 from gear_vla_ros.kinematics.robot_model import RobotModel
-from gear_vla_ros.recording.contact_sheet import pixels
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.moments import read_moments
+from gear_vla_ros.recording.pictures import rgb
 from gear_vla_ros.recording.survey import survey
 from gear_vla_ros.settings import RobotSpec
 
@@ -33,7 +33,7 @@ def from_episode(path: Path, robot: RobotSpec) -> list[Observation]:
         row = found.positions[max(0, int(np.searchsorted(found.joint_ns, moment.log_ns)) - 1)]
         q = {arm.name: row[[at[name] for name in arm.joints]] for arm in robot.arms}
         opening = {arm.name: arm.gripper.opening_at(row[at[arm.gripper.joint]]) for arm in robot.arms}
-        images = {camera.role: pixels(moment.images[camera.role]) for camera in robot.cameras}
+        images = {camera.role: rgb(moment.images[camera.role]) for camera in robot.cameras}
         if unknown := [role for role, image in images.items() if image is None]:
             raise RecordingError(f"{path}: camera {', '.join(unknown)}: encoding {moment.images[unknown[0]].encoding}")
         sentence = moment.instruction or SENTENCES[0]
