@@ -86,12 +86,13 @@ def alone(folder: Path, kind: str, threads: int) -> float:
 
 def grows(engine: Engine, given: SlowInput, passes: int, console: Console) -> dict[str, float]:
     """Resident memory [MB] after the first passes and after all of them."""
-    process = psutil.Process()
-    timing.measure({"soak": engine}, given, SETTLED)
+    process, noise = psutil.Process(), timing.noise_for(engine)
+    for _ in range(SETTLED):
+        timing.both(engine, given, noise)
     begin = process.memory_info().rss / 2**20
     with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("soak", total=passes)
-        timing.measure({"soak": engine}, given, passes, lambda: progress.advance(bar))
+        for _ in progress.track(range(passes), description="soak"):
+            timing.both(engine, given, noise)
     return {"passes": passes, "begin_mb": begin, "end_mb": process.memory_info().rss / 2**20}
 
 

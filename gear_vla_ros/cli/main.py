@@ -191,6 +191,28 @@ def bench(
     raise typer.Exit(command.run(bundle, engine or list(command.USUAL), passes, threads, soak, as_json, console))
 
 
+@app.command()
+def replay(
+    episode: Annotated[Path, typer.Argument(help="an episode's folder, or an .mcap")],
+    policy: PolicyName = "gear_vla",
+    checkpoint: Checkpoint = "",
+    backend: Backend = "auto",
+    seed: Seed = 0,
+    every: Annotated[float, typer.Option(min=0.03, max=60, help="seconds between two passes")] = 0.5,
+    latency: Annotated[float, typer.Option(min=0, max=5, help="seconds from pictures to acting")] = 0.0,
+    fast: Annotated[bool, typer.Option(help="in this process, without the nodes")] = False,
+    robot: Annotated[str, typer.Option(help="robot it should be of; none: the one it was recorded with")] = "",
+    out: Annotated[Path | None, typer.Option(help="folder for the picture; none: the episode's")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Feed a recorded episode to a policy and score its chunks against what was done, by step of the horizon."""
+    from gear_vla_ros.cli import replay as command
+    from gear_vla_ros.policies.options import PolicyOptions
+
+    options = PolicyOptions(checkpoint, seed, backend)
+    raise typer.Exit(command.run(episode, robot, policy, options, every, latency, fast, out, as_json, console))
+
+
 recorded = typer.Typer(help="Recorded episodes: list, check, show, trim, repair, convert.", no_args_is_help=True)
 app.add_typer(recorded, name="episodes")
 

@@ -33,12 +33,7 @@ def measure(
     engines: Mapping[str, Engine], given: SlowInput, passes: int, tick: Callable[[], None] = lambda: None
 ) -> dict[str, Times]:
     """`passes` rounds over all engines with one input. tick: called after every round."""
-    noise = {
-        name: np.random.default_rng(0).standard_normal(
-            (engine.spec.expert.steps, engine.spec.action_numbers), dtype=np.float32
-        )
-        for name, engine in engines.items()
-    }
+    noise = {name: noise_for(engine) for name, engine in engines.items()}
     times = {}
     for name, engine in engines.items():
         begun = time.perf_counter()
@@ -50,6 +45,12 @@ def measure(
                 times[name].steady.setdefault(part, []).append(spent)
         tick()
     return times
+
+
+def noise_for(engine: Engine) -> np.ndarray:
+    """The same noise for every engine of equal sizes, `[K, 20]`."""
+    shape = engine.spec.expert.steps, engine.spec.action_numbers
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
 def both(engine: Engine, given: SlowInput, noise: np.ndarray) -> dict[str, float]:

@@ -42,7 +42,6 @@ class GearVlaPolicy:
             if len(arm.joints) != known[embodiment]:
                 found = f"{len(arm.joints)} joints, the network's '{embodiment}' has {known[embodiment]}"
                 raise ValueError(f"robot {spec.name}: arms.{arm.name}: {found}")
-        self._random = np.random.default_rng(chosen.seed)
         self._thoughts = self._acts = 0
 
     @property
@@ -77,11 +76,13 @@ class GearVlaPolicy:
     def act(
         self, latents: LatentAction, state: RobotState, under_way: Mapping[str, ArmChunk] | None = None
     ) -> ActionChunk:
-        """Fast pass: a chunk anchored at `state`. Raises ValueError on foreign latents or other arms."""
+        """Fast pass: a chunk anchored at `state`; the flow's noise is drawn from the seed and both stamps, so that the
+        same input gives the same chunk. Raises ValueError on foreign latents or other arms."""
         if latents.model_id != self.model_id:
             raise ValueError(f"latents.model_id: '{latents.model_id}', allowed '{self.model_id}'")
         model = self._engine.spec
-        noise = self._random.standard_normal((model.expert.steps, model.action_numbers), dtype=np.float32)
+        random = np.random.default_rng((self._options.seed, latents.stamp_ns, state.stamp_ns))
+        noise = random.standard_normal((model.expert.steps, model.action_numbers), dtype=np.float32)
         prefix = action_numbers(under_way) if under_way else None
         given = state_input(state.arms, self._spec, model)
         actions = self._engine.act(latents.cache, given, noise, prefix).astype(np.float64)
