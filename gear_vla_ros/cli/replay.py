@@ -17,7 +17,7 @@ from gear_vla_ros.policies.registry import make_policy
 from gear_vla_ros.recording.dataset.samples import Samples, take_samples
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.reader import EpisodeReader
-from gear_vla_ros.recording.replaying import Scenes, moments
+from gear_vla_ros.recording.replaying import RUN_UP, Scenes, moments
 from gear_vla_ros.recording.scoring import ArmScore, by_step, score
 from gear_vla_ros.settings import RobotSpec, load_robot
 
@@ -48,7 +48,7 @@ def run(
         name = robot or samples.robot.name
         source = chunks_of_graph(samples, name, policy, options, every_s, latency_s, scenes)
     with Progress(console=console, transient=True, disable=as_json) as progress:
-        total = 1 + max(0, len(samples) - 1 - round(latency_s * FPS)) // max(1, round(every_s * FPS))
+        total = 1 + max(0, len(samples) - 1 - RUN_UP - round(latency_s * FPS)) // max(1, round(every_s * FPS))
         bar = progress.add_task("replaying", total=total)
         chunks = []
         for chunk in source:

@@ -14,6 +14,9 @@ Scenes = Sequence[tuple[int, Mapping[str, SceneObject]]]
 """Ground truth of a simulator by time [ns], oldest first."""
 
 
+RUN_UP = 3
+
+
 @dataclass(frozen=True)
 class Moment:
     """One pass of a policy: what the slow path saw, and the state that the fast path started from."""
@@ -25,14 +28,16 @@ class Moment:
 def moments(samples: Samples, every_s: float, latency_s: float, scenes: Scenes = ()) -> Iterator[Moment]:
     """A pass every `every_s` of the episode, acted on `latency_s` after its pictures were captured.
 
-    Memory: one set of pictures. Raises RecordingError where the episode is too short for one pass.
+    It begins `RUN_UP` frames in, so that there is a history of states before the first. Memory: one set of pictures.
+    Raises RecordingError where the episode is too short for one pass.
     """
     stride, behind = max(1, round(every_s * samples.fps)), round(latency_s * samples.fps)
     last = len(samples) - 1 - behind
-    if last < 0:
-        raise RecordingError(f"{samples.path}: {len(samples)} frames, a latency of {latency_s:g} s needs {behind + 1}")
+    if last < RUN_UP:
+        needed = behind + RUN_UP + 1
+        raise RecordingError(f"{samples.path}: {len(samples)} frames, a latency of {latency_s:g} s needs {needed}")
     ids = {text: number for number, text in enumerate(dict.fromkeys(samples.tasks), start=1)}
-    for frame, images in _pictures(samples, range(0, last + 1, stride)):
+    for frame, images in _pictures(samples, range(RUN_UP, last + 1, stride)):
         text, stamp_ns = samples.tasks[frame], int(samples.times_ns[frame])
         instruction = Instruction(ids[text], text)
         scene = _scene(scenes, stamp_ns)

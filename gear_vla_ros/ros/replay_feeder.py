@@ -21,8 +21,10 @@ from gear_vla_ros.ros.task_client import GraphError
 from gear_vla_ros.ros.topics import CAMERA, CHUNK, JOINT_STATES, LATENTS, SCENE
 from gear_vla_ros.settings import RobotSpec
 
-HISTORY_NS, CREEP_NS = 60_000_000, 100_000
-"""Joint states before the pictures that are given; what the clock advances a turn, so that the nodes' timers run."""
+HISTORY_NS = 60_000_000
+"""Joint states before the pictures that are given."""
+CREEP_NS, CREEP_LIMIT_NS = 100_000, 40_000_000
+"""What the clock goes on a turn, for the nodes' timers, and in all: nothing may become stale while one waits."""
 REHEARSALS, REHEARSAL_NS, REHEARSAL_LIMIT_S = 20, 1_000_000, 2.0
 PASSES, PASS_LIMIT_S, MEET_LIMIT_S = 3, 20.0, 60.0
 
@@ -40,7 +42,7 @@ class ReplayFeeder:
 
     def __init__(self, robot: RobotSpec, joint_states: JointStates, check: Callable[[], None]) -> None:
         self._robot, self._joint_states, self._check = robot, joint_states, check
-        self._now_ns = 0
+        self._now_ns = self._until_ns = 0
         self._latents: deque[LatentAction] = deque(maxlen=KEPT)
         self._chunks: deque[ActionChunkMsg] = deque(maxlen=KEPT)
 
@@ -101,6 +103,7 @@ class ReplayFeeder:
             self._now_ns = max(self._now_ns, stamp_ns)
             self._tell_time()
             self._joints.publish(message)
+            self._until_ns = stamp_ns + CREEP_LIMIT_NS
             self._turn()
 
     def _between(self, first_ns: int, last_ns: int) -> JointStates:
@@ -131,7 +134,7 @@ class ReplayFeeder:
         deadline = time.monotonic() + limit_s
         while not (value := found()) and time.monotonic() < deadline:
             self._check()
-            if self._now_ns:
+            if self._now_ns < self._until_ns:
                 self._now_ns += CREEP_NS
                 self._tell_time()
             self._turn()

@@ -63,15 +63,15 @@ def test_the_truth_scores_zero_and_an_offset_itself(samples):
 def test_what_a_policy_gets_is_the_episode_by_capture_stamps(samples):
     found = list(moments(samples, every_s=0.5, latency_s=0.2))
     stamps = [moment.observation.stamp_ns for moment in found]
-    assert stamps == samples.times_ns[: len(samples) - 6 : 15].tolist()
+    assert stamps == samples.times_ns[3 : len(samples) - 6 : 15].tolist()
     for index, moment in enumerate(found):
         assert set(moment.observation.images) == {camera.role for camera in samples.robot.cameras}
-        assert moment.acted_on.stamp_ns == samples.times_ns[15 * index + 6]
+        assert moment.acted_on.stamp_ns == samples.times_ns[15 * index + 9]
         for name, arm in moment.observation.state.arms.items():
-            np.testing.assert_allclose(arm.q, samples.arms[name].q[15 * index])
+            np.testing.assert_allclose(arm.q, samples.arms[name].q[15 * index + 3])
     speed = state_at(samples, 30).arms[samples.robot.arms[0].name].dq
     assert 0 < np.abs(speed).max() < 0.12, "joints follow sines of 0.1 rad"
-    with pytest.raises(RecordingError, match="a latency of 5 s needs 151"):
+    with pytest.raises(RecordingError, match="a latency of 5 s needs 154"):
         next(moments(samples, 0.5, 5.0))
 
 
