@@ -175,15 +175,14 @@ class DatasetWriter:
         self._close_data()
         for camera in self._cameras.values():
             camera.close()
-        meta = self._root / "meta"
         episodes = self._root / form.EPISODES.format(chunk_index=0, file_index=0)
         episodes.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(self._episodes), episodes)
         pq.write_table(_tasks_table(self._tasks), self._root / form.TASKS)
-        (meta / "info.json").write_text(json.dumps(self._info(), indent=4))
-        (meta / "stats.json").write_text(json.dumps(self._stats(), indent=4))
-        (meta / "robot.json").write_text(self._robot.model_dump_json(indent=2))
-        (meta / "sources.json").write_text(json.dumps(self._sources, indent=2))
+        (self._root / form.INFO).write_text(json.dumps(self._info(), indent=4))
+        (self._root / form.STATS).write_text(json.dumps(self._stats(), indent=4))
+        (self._root / form.ROBOT).write_text(self._robot.model_dump_json(indent=2))
+        (self._root / form.SOURCES).write_text(json.dumps(self._sources, indent=2))
 
     def abandon(self) -> None:
         """Give all files back as they are, after an error; what was written is no dataset."""
