@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.recording.dataset import features
 from gear_vla_ros.recording.dataset.conversion import Options, convert, plan
 from gear_vla_ros.recording.dataset.reader import DatasetReader
 from gear_vla_ros.recording.dataset.resampling import NONE, asof, hold, interpolate, longest_run
@@ -189,6 +190,27 @@ def test_jitter_of_a_stamp_neither_drops_nor_repeats_a_picture(tmp_path):
 
     samples = take_samples(moving.record(tmp_path, FRANKA, spoil=jitter), 30)
     assert set(np.diff(samples.pictures["head"])) == {1}
+
+
+def test_large_datasets_go_on_in_further_files_and_chunks(tmp_path, monkeypatch):
+    for name, value in (("DATA_MB", 0), ("VIDEO_MB", 0), ("FILES_A_CHUNK", 2)):
+        monkeypatch.setattr(features, name, value)
+    episodes = [moving.record(tmp_path, FRANKA, 0.5 + 0.1 * i) for i in range(3)]
+    convert(plan(episodes, Options()), tmp_path / "dataset")
+    reader, index = DatasetReader(tmp_path / "dataset"), 0
+    files = sorted(
+        str(path.relative_to(reader.root)) for path in reader.root.glob("*/**/file-*") if "head" in str(path)
+    )
+    videos = "videos/observation.images.head/"
+    assert files == [
+        videos + name for name in ("chunk-000/file-000.mp4", "chunk-000/file-001.mp4", "chunk-001/file-000.mp4")
+    ]
+    assert reader.episodes[2]["data/chunk_index"] == 1 and reader.episodes[2]["data/file_index"] == 0
+    for episode in episodes:
+        for at in take_samples(episode, 30).pictures["head"]:
+            seen = reader.picture(index, "head").astype(float)
+            assert np.abs(seen - moving.picture(int(at), 0)).mean() < CODEC
+            index += 1
 
 
 def test_without_commands_the_measured_opening_is_taken(tmp_path):

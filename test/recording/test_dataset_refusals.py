@@ -42,6 +42,10 @@ def grows(name, index, ns):
     return synthetic.image(ns, np.full((32, 48 + 16 * (index > 30), 3), index, np.uint8)) if name == WRIST else None
 
 
+def larger(name, index, ns):
+    return synthetic.image(ns, np.full((32, 64, 3), index, np.uint8)) if name == WRIST else None
+
+
 def depth(name, index, ns):
     return synthetic.image(ns, np.full((32, 48, 3), index, np.uint8), encoding="32FC1") if name == WRIST else None
 
@@ -113,6 +117,12 @@ def test_another_make_of_the_same_robot_is_refused(tmp_path):
     other = FRANKA.model_copy(update={"arms": (wider,)})
     with pytest.raises(RecordingError, match="has other arms in its YAML"):
         plan([moving.record(tmp_path / "a", FRANKA), moving.record(tmp_path / "b", other)], Options())
+
+
+def test_pictures_of_another_size_are_refused(tmp_path):
+    mine, other = moving.record(tmp_path / "a", FRANKA), moving.record(tmp_path / "b", FRANKA, spoil=larger)
+    with pytest.raises(RecordingError, match=r"'right_wrist': \(64, 32\).* has .*'right_wrist': \(48, 32\)"):
+        plan([mine, other], Options())
 
 
 def test_empty_and_truncated_episodes_are_refused(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gear_vla_ros.recording.dataset.samples import LeftOutError, Samples, take_samples
-from gear_vla_ros.recording.dataset.writer import DatasetWriter
+from gear_vla_ros.recording.dataset.writer import DatasetWriter, Sizes
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.pictures import rgb
 from gear_vla_ros.recording.reader import EpisodeReader
@@ -42,7 +42,7 @@ class Plan:
 
     samples: tuple[Samples, ...]
     left_out: dict[str, str]
-    sizes: dict[str, tuple[int, int]]
+    sizes: Sizes
 
     @property
     def frames(self) -> int:
@@ -60,10 +60,16 @@ def plan(episodes: Sequence[Path], options: Options, told: Callable[[], None] = 
     good: list[Samples] = []
     left_out: dict[str, str] = {}
     bad: dict[str, str] = {}
+    sizes: Sizes = {}
     for episode in episodes:
         try:
             samples = take_samples(episode, options.fps, options.robot, options.instruction, leave_out)
-            good.append(_alike(samples, good[0] if good else None))
+            found = _sizes(samples)
+            if good:
+                _refuse_unlike(samples, found, good[0], sizes)
+            else:
+                sizes = found
+            good.append(samples)
         except LeftOutError as error:
             left_out[str(episode)] = str(error)
         except RecordingError as error:
@@ -75,7 +81,7 @@ def plan(episodes: Sequence[Path], options: Options, told: Callable[[], None] = 
     left_out |= bad
     if not good:
         raise RecordingError("no episode to convert: " + "; ".join(left_out.values()))
-    return Plan(tuple(good), left_out, _sizes(good[0]))
+    return Plan(tuple(good), left_out, sizes)
 
 
 def convert(what: Plan, to: Path, told: Callable[[int], None] = lambda frames: None) -> None:
@@ -106,7 +112,7 @@ def pictures_of(samples: Samples) -> Iterator[tuple[str, NDArray[np.uint8], int]
     topics = {camera.topic: camera.role for camera in samples.robot.cameras}
     repeats = {role: np.bincount(chosen) for role, chosen in samples.pictures.items()}
     seen = dict.fromkeys(topics, 0)
-    reader = EpisodeReader(samples.path)
+    reader = EpisodeReader(samples.path, checksums=False)
     for raw in reader.raw(topics):
         at, role = seen[raw.topic], topics[raw.topic]
         seen[raw.topic] += 1
@@ -128,11 +134,8 @@ def _refuse_twice(episodes: Sequence[Path]) -> None:
             raise RecordingError(f"{episode}: given twice; a dataset takes each episode once")
 
 
-def _alike(samples: Samples, first: Samples | None) -> Samples:
+def _refuse_unlike(samples: Samples, sizes: Sizes, first: Samples, wanted: Sizes) -> None:
     """Raises RecordingError when the episode is of another robot, or of another make of it, than the first."""
-    sizes = _sizes(samples)
-    if first is None:
-        return samples
     mine, theirs = samples.robot, first.robot
     if mine.name != theirs.name:
         raise RecordingError(
@@ -141,13 +144,11 @@ def _alike(samples: Samples, first: Samples | None) -> Samples:
     if (mine.arms, mine.cameras) != (theirs.arms, theirs.cameras):
         what = "arms" if mine.arms != theirs.arms else "cameras"
         raise RecordingError(f"{samples.path}: its {mine.name} has other {what} in its YAML than {first.path}'s")
-    wanted = _sizes(first)
     if sizes != wanted:
         raise RecordingError(f"{samples.path}: pictures {sizes}, {first.path} has {wanted}; convert them apart")
-    return samples
 
 
-def _sizes(samples: Samples) -> dict[str, tuple[int, int]]:
+def _sizes(samples: Samples) -> Sizes:
     """Width and height of the first used picture of every camera."""
     found: dict[str, tuple[int, int]] = {}
     for role, pixels, _ in pictures_of(samples):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gear_vla_ros.recording.dataset import features as form
 from gear_vla_ros.recording.dataset import statistics
+from gear_vla_ros.recording.dataset.ahead import Ahead
 from gear_vla_ros.recording.dataset.columns import columns_of
 from gear_vla_ros.recording.dataset.samples import Samples
 from gear_vla_ros.recording.dataset.video import VideoWriter
@@ -50,7 +51,10 @@ class _Numbered:
 
 
 class _Camera:
-    """One camera's videos, and what its pictures look like. Memory: the statistics of one episode, and of all."""
+    """One camera's videos, and what its pictures look like. Memory: the statistics of one episode, and of all.
+
+    Encoding is done by a thread; between `begin` and `end` the video and the colours are that thread's.
+    """
 
     def __init__(self, root: Path, role: str, fps: int, size: tuple[int, int]) -> None:
         self.key, self._fps, self._size = form.IMAGES + role, fps, size
@@ -58,29 +62,35 @@ class _Camera:
         self._video: VideoWriter | None = None
         self.all, self.colours = statistics.Colours(), statistics.Colours()
         self._sampled: frozenset[int] = frozenset()
-        self._first, self._count = 0, 0
+        self._first, self._count, self._added = 0, 0, 0
+        self._encoder = Ahead()
 
     def begin(self, count: int) -> None:
         """The next episode has `count` frames."""
         self.colours, self._sampled, self._count = statistics.Colours(), statistics.sampled(count), count
         if self._video is not None and self._files.full():
-            self.close()
+            self.next_file()
         if self._video is None:
             self._video = VideoWriter(self._files.path, self._fps, *self._size)
-        self._first = self._video.frames
+        self._first, self._added = self._video.frames, 0
 
     def add(self, pixels: NDArray[np.uint8], repeat: int) -> None:
-        assert self._video is not None
         height, width = pixels.shape[:2]
         if (width, height) != self._size:
             raise RecordingError(f"{self.key}: a picture of {width} x {height} among those of {self._size}")
-        at = self._video.frames - self._first
-        if self._sampled.intersection(range(at, at + repeat)):
+        looked_at = bool(self._sampled.intersection(range(self._added, self._added + repeat)))
+        self._added += repeat
+        self._encoder.call(self._encode, pixels, repeat, looked_at)
+
+    def _encode(self, pixels: NDArray[np.uint8], repeat: int, looked_at: bool) -> None:
+        assert self._video is not None
+        if looked_at:
             self.colours.add(pixels)
         self._video.add(pixels, repeat)
 
     def end(self) -> dict[str, Any]:
         """Where the episode lies. Raises RecordingError when it did not get its frames."""
+        self._encoder.wait()
         assert self._video is not None
         last = self._video.frames
         if last - self._first != self._count:
@@ -91,12 +101,17 @@ class _Camera:
         where |= {"from_timestamp": self._first / self._fps, "to_timestamp": last / self._fps}
         return {f"videos/{self.key}/{name}": value for name, value in where.items()}
 
-    def close(self) -> None:
+    def next_file(self) -> None:
         if self._video is not None:
             self._video.close()
             self._video = None
 
+    def close(self) -> None:
+        self._encoder.stop()
+        self.next_file()
+
     def abandon(self) -> None:
+        self._encoder.stop()
         if self._video is not None:
             self._video.abandon()
 
@@ -160,15 +175,14 @@ class DatasetWriter:
         self._close_data()
         for camera in self._cameras.values():
             camera.close()
-        meta = self._root / "meta"
         episodes = self._root / form.EPISODES.format(chunk_index=0, file_index=0)
         episodes.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(self._episodes), episodes)
         pq.write_table(_tasks_table(self._tasks), self._root / form.TASKS)
-        (meta / "info.json").write_text(json.dumps(self._info(), indent=4))
-        (meta / "stats.json").write_text(json.dumps(self._stats(), indent=4))
-        (meta / "robot.json").write_text(self._robot.model_dump_json(indent=2))
-        (meta / "sources.json").write_text(json.dumps(self._sources, indent=2))
+        (self._root / form.INFO).write_text(json.dumps(self._info(), indent=4))
+        (self._root / form.STATS).write_text(json.dumps(self._stats(), indent=4))
+        (self._root / form.ROBOT).write_text(self._robot.model_dump_json(indent=2))
+        (self._root / form.SOURCES).write_text(json.dumps(self._sources, indent=2))
 
     def abandon(self) -> None:
         """Give all files back as they are, after an error; what was written is no dataset."""
