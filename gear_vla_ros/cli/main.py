@@ -46,11 +46,14 @@ def bringup(
     seam: Annotated[str, _option("seam")] = "switch",
     hold_to_run: Annotated[str, _option("hold_to_run")] = "auto",
     network: Annotated[str, _option("network")] = "auto",
+    teleop: Annotated[str, _option("teleop")] = "",
 ) -> None:
     """Start a robot's nodes, as `ros2 launch gear_vla_ros bringup.launch.py` does."""
     from gear_vla_ros.cli import bringup as command
 
-    options = Options(robot, policy, sim, cameras, instruction, record, checkpoint, seed, seam, hold_to_run, network)
+    options = Options(
+        robot, policy, sim, cameras, instruction, record, checkpoint, seed, seam, hold_to_run, network, teleop
+    )
     raise typer.Exit(command.run(make_plan(options), console))
 
 
@@ -99,6 +102,32 @@ def doctor(
     from gear_vla_ros.cli import doctor as command
 
     raise typer.Exit(command.run(robot, seconds, as_json, console))
+
+
+@app.command()
+def teleop(
+    robot: Robot = "franka",
+    device: Annotated[str, typer.Option(help="keyboard, joy, twist, leader or vr")] = "keyboard",
+    network: Annotated[str, typer.Option(help="inherit, loopback or two_machines")] = "inherit",
+) -> None:
+    """Drive a running robot; taking over from a policy by the clutch, and giving back by letting go."""
+    from gear_vla_ros.cli import teleop as command
+
+    raise typer.Exit(command.run(robot, device, network, console))
+
+
+@app.command()
+def record(
+    robot: Robot = "franka",
+    folder: Annotated[str, typer.Option(help="folder of the episodes, for a recorder_node of our own")] = "episodes",
+    instruction: Annotated[str, typer.Option(help="what is done in the episodes; none: the one in force")] = "",
+    operator: Annotated[str, typer.Option(help="your name, kept in the episodes")] = "",
+    network: Annotated[str, typer.Option(help="inherit, loopback or two_machines")] = "inherit",
+) -> None:
+    """Record episodes of a running robot by keys: start, success, failure, discard."""
+    from gear_vla_ros.cli import record as command
+
+    raise typer.Exit(command.run(robot, folder, instruction, operator, network))
 
 
 @app.command()
