@@ -126,9 +126,9 @@ class Follower:
 
     def reset(self) -> None:
         """Release a stop, and an operator who fell silent; following goes on with the next chunk."""
-        self._stopped = None
-        if self._helm.operator is not None:
-            self.on_release(self._helm.operator, self._now())
+        self._stopped, now_ns = None, self._now()
+        if self._helm.operator is not None and self._timeline.sample(now_ns) is None:
+            self.on_release(self._helm.operator, now_ns)
 
     def tick(self) -> CartesianTarget | None:
         """The target for now; None until the first state."""

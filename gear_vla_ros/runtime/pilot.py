@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import ArmTarget, ContractError
 from gear_vla_ros.geometry import se3
@@ -129,9 +130,11 @@ class Pilot:
         """The goal `[4, 4]`: the last sample's, with its motion carried on for `lead_s`."""
         return se3.advance(self._goal, self._velocity * self._carried_s(now_ns))
 
-    def opening_at(self, now_ns: int) -> float:
-        """The gripper's goal, 0 closed to 1 open, carried on alike."""
-        return min(max(self.opening + self._opening_rate * self._carried_s(now_ns), 0.0), 1.0)
+    def ahead(self, times_ns: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Goals `[K, 4, 4]` and gripper openings `[K]`, 0 closed to 1 open, at several times, carried on alike."""
+        carried_s = np.clip(times_ns - self.stamp_ns, 0, self._lead_ns) * 1e-9
+        openings = np.clip(self.opening + self._opening_rate * carried_s, 0.0, 1.0)
+        return se3.advance(self._goal, carried_s[:, None] * self._velocity), openings
 
     def keep_near(self, base_T_tcp: Array, now_ns: int, held: bool) -> None:
         """Let the goal be no farther from the robot's target than the leash; while the robot is held, right at it."""

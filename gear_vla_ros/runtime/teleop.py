@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import ActionChunk, ArmChunk, CartesianTarget, Clock, ContractError, Grade
 from gear_vla_ros.contracts.action import OPERATOR_PREFIX
@@ -174,14 +175,14 @@ class Teleop:
         """From now for as long as the devices' last words count, motion carried on for `lead_s` at most."""
         driven = [self._pilots[name].stamp_ns for name in self.driving] or [now_ns]
         left_s = (min(driven) + self._timeout_ns - now_ns) * 1e-9
-        times = [now_ns + round(i / CHUNK_HZ * 1e9) for i in range(1, max(1, math.ceil(left_s * CHUNK_HZ)) + 1)]
+        steps = np.arange(max(1, math.ceil(left_s * CHUNK_HZ)) + 1)
+        times_ns = now_ns + np.round(steps * (1e9 / CHUNK_HZ)).astype(np.int64)
         self._sequence += 1
-        arms = {name: self._arm(pilot, now_ns, times) for name, pilot in self._pilots.items()}
+        arms = {name: _arm_chunk(pilot, times_ns) for name, pilot in self._pilots.items()}
         return ActionChunk(now_ns, self._sequence, self.model_id, self._instruction_id, 0, arms, CHUNK_HZ, now_ns)
 
-    @staticmethod
-    def _arm(pilot: Pilot, now_ns: int, times: list[int]) -> ArmChunk:
-        base_T_anchor = pilot.at(now_ns)
-        steps = np.stack([pilot.at(time_ns) for time_ns in times])
-        openings = np.array([pilot.opening_at(time_ns) for time_ns in times])
-        return ArmChunk(base_T_anchor, se3.inverse(base_T_anchor) @ steps, openings)
+
+def _arm_chunk(pilot: Pilot, times_ns: NDArray[np.int64]) -> ArmChunk:
+    """Anchored at the goal of the first time."""
+    goals, openings = pilot.ahead(times_ns)
+    return ArmChunk(goals[0], se3.inverse(goals[0]) @ goals[1:], openings[1:])

@@ -141,12 +141,25 @@ def test_the_goal_stays_on_the_leash_and_at_the_target_while_held(twist, passed_
             np.testing.assert_allclose(after[part] / left, before[part] / was, atol=1e-6)
 
 
+def opening_at(pilot, passed_ms):
+    return pilot.ahead(np.array([S + passed_ms * MS]))[1][0]
+
+
+@given(arrays(np.float64, (6,), elements=st.floats(-0.5, 0.5)), st.lists(st.integers(0, 400), min_size=1, max_size=9))
+def test_many_times_at_once_are_as_one_by_one(twist, passed_ms):
+    pilot = engaged()
+    pilot.take(DeviceTwist(S, twist))
+    times_ns = S + np.array(passed_ms) * MS
+    goals, _ = pilot.ahead(times_ns)
+    np.testing.assert_allclose(goals, np.stack([pilot.at(int(one)) for one in times_ns]), atol=1e-12)
+
+
 def test_a_gripper_button_moves_it_at_its_rate_and_leaves_it_there():
     pilot = engaged()
     pilot.take(DeviceTwist(S, np.zeros(6), opening_rate=-1.0))
-    assert pilot.opening_at(S + 50 * MS) == pytest.approx(0.45)
+    assert opening_at(pilot, 50) == pytest.approx(0.45)
     pilot.take(DeviceTwist(S + 50 * MS, np.zeros(6)))
-    assert pilot.opening_at(S + 900 * MS) == pytest.approx(0.45)
+    assert opening_at(pilot, 900) == pytest.approx(0.45)
 
 
 def test_an_open_leader_drops_nothing_before_it_has_met_the_robots_gripper():

@@ -1,9 +1,16 @@
 """The YAML's `teleop` section: bounds, arms, and what is left out."""
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 
 from gear_vla_ros.settings import RobotSpec, SettingsError, load_robot, robot_names
 from gear_vla_ros.settings.loading import parse
+from gear_vla_ros.settings.teleop import TeleopSpec
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def robot(name, teleop):
@@ -37,6 +44,14 @@ def test_every_robot_can_be_driven_without_a_section(name):
 def test_what_is_wrong_is_named(teleop, line):
     with pytest.raises(SettingsError, match=line):
         robot("franka", teleop)
+
+
+def test_the_example_of_the_documentation_is_a_section_of_franka_and_its_defaults_are_the_defaults():
+    text = (ROOT / "docs" / "teleop.md").read_text(encoding="utf-8")
+    section = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])["teleop"]
+    found = robot("franka", section).teleop
+    plain = {key for key, value in section.items() if isinstance(value, float)}
+    assert len(plain) == 11 and all(getattr(found, key) == getattr(TeleopSpec(), key) for key in plain)
 
 
 def test_a_pedal_for_both_arms_and_other_topics():
