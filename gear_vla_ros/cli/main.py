@@ -109,11 +109,12 @@ def teleop(
     robot: Robot = "franka",
     device: Annotated[str, typer.Option(help="keyboard, joy, twist, leader or vr")] = "keyboard",
     network: Annotated[str, typer.Option(help="inherit, loopback or two_machines")] = "inherit",
+    sim_time: Annotated[bool, typer.Option("--sim-time", help="the robot's time is that of /clock (Gazebo)")] = False,
 ) -> None:
     """Drive a running robot; taking over from a policy by the clutch, and giving back by letting go."""
     from gear_vla_ros.cli import teleop as command
 
-    raise typer.Exit(command.run(robot, device, network, console))
+    raise typer.Exit(command.run(robot, device, network, sim_time, console))
 
 
 @app.command()

@@ -26,35 +26,39 @@ STILL_HELD = (
 )
 
 
-def run(robot: str, device: str, network: str, console: Console) -> int:
+def run(robot: str, device: str, network: str, sim_time: bool, console: Console) -> int:
     """Until q or Ctrl-C. Raises ValueError for an unknown device, or the keyboard without a terminal."""
     if device not in DEVICES:
         raise ValueError(f"device: found '{device}'{did_you_mean(device, DEVICES)}; allowed {', '.join(DEVICES)}")
     environment = network_environment(network)
     os.environ.update(environment)
-    nodes = (NodeSpec("teleop_node", {"robot": robot, "device": device}),)
-    plan = BringUp(load_robot(robot), nodes, environment)
+    node = NodeSpec("teleop_node", {"robot": robot, "device": device, "use_sim_time": sim_time})
+    plan = BringUp(load_robot(robot), (node,), environment)
     if device != "keyboard":
         return bringup.run(plan, console)
     keyboard = Keyboard(plan.robot.teleop, [arm.name for arm in plan.robot.arms], SystemClock())
     with Terminal() as terminal:
         try:
-            return _drive(plan, keyboard, terminal)
+            return _drive(plan, keyboard, sim_time, terminal)
         except KeyboardInterrupt:
             terminal.tell(STILL_HELD if keyboard.state().clutched else "ended")
             return 0
 
 
-def _drive(plan: BringUp, keyboard: Keyboard, terminal: Terminal) -> int:
+def _drive(plan: BringUp, keyboard: Keyboard, sim_time: bool, terminal: Terminal) -> int:
     """With the teleop_node that is there, else with one of our own."""
     with contextlib.ExitStack() as stack:
-        link = stack.enter_context(KeyboardLink(plan.robot, keyboard))
+        link = stack.enter_context(KeyboardLink(plan.robot, keyboard, sim_time))
         ended: Callable[[], object] = _never
+        limit_s = DISCOVERY_S
         if not _within(DISCOVERY_S, link, lambda: link.node_runs):
-            group = ProcessGroup(plan, lambda name, line: terminal.tell(f"{name}: {line}"))
-            ended = stack.enter_context(group).ended
-        if not _within(START_LIMIT_S, link, lambda: link.heard or ended() is not None) or ended() is not None:
-            terminal.tell("nobody listens to the keyboard: is a teleop_node for another device running?")
+            group = stack.enter_context(ProcessGroup(plan, lambda name, line: terminal.tell(f"{name}: {line}")))
+            ended, limit_s = group.ended, START_LIMIT_S
+        heard = _within(limit_s, link, lambda: link.heard or ended())
+        if ended():
+            return _without_node(terminal)
+        if not heard:
+            terminal.tell("the teleop_node that runs is for another device; bring it up with --teleop keyboard")
             return 1
         for line in HELP:
             terminal.tell(line)
@@ -71,8 +75,8 @@ def _follow_keys(link: KeyboardLink, keyboard: Keyboard, terminal: Terminal, end
             keyboard.stop = False
         link.say(keyboard.state())
         link.turn()
-        if ended() is not None:
-            return 1
+        if ended():
+            return _without_node(terminal)
         if time.monotonic() - shown_s > SHOW_S:
             shown_s = time.monotonic()
             terminal.show(_line(link, keyboard))
@@ -92,8 +96,14 @@ def _line(link: KeyboardLink, keyboard: Keyboard) -> str:
     return f"{mine} | {status.driver or 'nobody'} {Grade(status.grade).name}{causes}"
 
 
-def _never() -> None:
+def _without_node(terminal: Terminal) -> int:
+    terminal.tell("teleop_node has ended; what it said is above")
+    return 1
+
+
+def _never() -> tuple[str, int] | None:
     """Somebody else's node is not ours to watch."""
+    return None
 
 
 def _within(limit_s: float, link: KeyboardLink, true: Callable[[], object]) -> bool:

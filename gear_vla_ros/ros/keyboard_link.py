@@ -6,6 +6,7 @@ import rclpy
 from geometry_msgs.msg import TwistStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool, Float64
 
@@ -25,14 +26,15 @@ TELEOP_NODE = "teleop_node"
 class KeyboardLink:
     """Everything runs in the calling thread; Ctrl-C is left to it."""
 
-    def __init__(self, robot: RobotSpec, keyboard: Keyboard) -> None:
-        self._robot, self._keyboard = robot, keyboard
+    def __init__(self, robot: RobotSpec, keyboard: Keyboard, sim_time: bool = False) -> None:
+        """sim_time: stamp by /clock, as nodes with use_sim_time do."""
+        self._robot, self._keyboard, self._sim_time = robot, keyboard, sim_time
         self._spec = keyboard_spec(robot.teleop)
         self.status: PolicyStatus | None = None
 
     def __enter__(self) -> "KeyboardLink":
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node("gear_vla_keyboard")
+        self._node = Node("gear_vla_keyboard", parameter_overrides=[Parameter("use_sim_time", value=self._sim_time)])
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         make, spec = self._node.create_publisher, self._spec

@@ -34,6 +34,7 @@ def test_a_person_drives_beside_a_policy_or_without_one():
     teleop = next(node for node in plan.nodes if node.name == "teleop_node")
     assert teleop.parameters["device"] == "joy"
     assert {"action_node", "vlm_node"} <= {node.name for node in plan.nodes}
+    assert names(sim="none", teleop="joy", policy="none") == ["ik_node", "target_node", "teleop_node"]
     assert names(teleop="leader", policy="none") == ["sim_node", "ik_node", "target_node", "teleop_node"]
 
 

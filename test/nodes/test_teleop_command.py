@@ -84,6 +84,14 @@ def test_x_stops_the_robot(graph):
         assert terminal.wait_end() == 0
 
 
+def test_a_teleop_node_of_another_device_is_named(graph):
+    with NodeProcess("teleop_node", robot="franka", device="vr") as node:
+        graph.until(lambda: graph.node.count_subscribers("/teleop/right/pose"), "the node")
+        with PseudoTerminal("teleop", "--robot", "franka") as terminal:
+            assert terminal.wait_end() == 1
+        assert "the teleop_node that runs is for another device" in terminal.output and node.output() == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

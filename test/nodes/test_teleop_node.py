@@ -1,5 +1,7 @@
 """Devices over DDS in front of the real teleop_node and the real target_node."""
 
+import os
+import signal
 import time
 
 import numpy as np
@@ -244,3 +246,28 @@ def test_a_clutch_without_a_device_takes_over_nothing():
         graph.until(lambda: graph.refused().get("device_absent"), "the count")
         assert "nothing was heard of the device yet" in process.output()
         assert graph.chunks == [] and graph.driver() == ""
+
+
+def test_a_teleop_node_that_is_killed_holds_until_somebody_takes_over_and_gives_back():
+    with NodeProcess("target_node", robot="franka", hold_to_run=False), TeleopGraph() as graph:
+        begin(graph)
+        graph.instruct(1)
+        graph.every(0.3, graph.chunk)
+        graph.every(PERIOD_S, lambda: graph.say(JOY, pad(graph, y=1.0), "/joy"))
+        with NodeProcess("teleop_node", robot="franka", device="joy") as process:
+            graph.pressed = True
+            graph.until(lambda: graph.driver() == "teleop/joy" and graph.moved()[1] > 0.01, "a person who drives")
+            os.kill(process.pid, signal.SIGKILL)
+            assert process.wait_end(10.0) == -signal.SIGKILL
+        graph.until(lambda: list(graph.status[-1].causes) == ["teleop_silent"], "the hold")
+        graph.spin(0.7)
+        assert graph.status[-1].grade == Grade.HOLD, "the policy took over by itself"
+        graph.pressed = False
+        with NodeProcess("teleop_node", robot="franka", device="joy"):
+            graph.until(lambda: graph.node.count_publishers(CHUNK.name) > 1, "the next teleop_node")
+            graph.spin(0.5)
+            assert graph.status[-1].grade == Grade.HOLD, "a node that starts gives nothing back"
+            graph.pressed = True
+            graph.until(lambda: graph.status[-1].grade == Grade.FULL, "the second takeover")
+            graph.pressed = False
+            graph.until(lambda: graph.driver() == "test", "the policy")
