@@ -5,12 +5,14 @@ from typing import Any
 
 from pydantic import Field
 
+from gear_vla_ros.contracts import ContractError
 from gear_vla_ros.msg import EpisodeEvent
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.clocks import RosClock
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.node import GearNode, run
 from gear_vla_ros.ros.parameters import RobotParams
+from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.teleop_devices import DEVICE_TOPICS, DeviceInputs, mounting
 from gear_vla_ros.ros.ticks import Ticks
 from gear_vla_ros.ros.topics import CHUNK, EVENTS, INSTRUCTION, TARGET
@@ -28,7 +30,7 @@ class Params(RobotParams):
 
 
 class TeleopNode(GearNode[Params]):
-    """Everything runs in the executor's thread. Silent until the clutch is pressed."""
+    """Everything runs in the executor's thread. Silent until the clutch is pressed; targets are read from then on."""
 
     def __init__(self) -> None:
         super().__init__("teleop_node", Params, INTERFACE)
@@ -38,7 +40,7 @@ class TeleopNode(GearNode[Params]):
         self._chunks, self._events = self.advertise(CHUNK), self.advertise(EVENTS)
         self._instruction_id = 0
         self._inputs = DeviceInputs(self, self.robot, device, self._teleop)
-        self.listen(TARGET, lambda message: self._teleop.on_target(convert.target_from_msg(message, self.robot)))
+        self._targets = Polled(self, INTERFACE, TARGET)
         self.listen(INSTRUCTION, self._on_instruction)
         self._timer = Ticks(self, self.robot.rates.target_hz, self._on_tick)
 
@@ -47,6 +49,8 @@ class TeleopNode(GearNode[Params]):
         self._teleop.on_instruction(self._instruction_id)
 
     def _on_tick(self) -> None:
+        if self._teleop.wants_target:
+            self._read_target()
         step = self._teleop.tick()
         for cause, line in step.faults:
             self.health.refuse(cause, line)
@@ -56,6 +60,15 @@ class TeleopNode(GearNode[Params]):
             self._chunks.publish(convert.chunk_to_msg(step.chunk, self.robot))
             self.health.count(CHUNK.name)
         self.health.set("driving", ", ".join(self._teleop.driving) or "nothing")
+
+    def _read_target(self) -> None:
+        message = self._targets.newest()
+        if message is None:
+            return
+        try:
+            self._teleop.on_target(convert.target_from_msg(message, self.robot))
+        except ContractError as error:
+            self.health.refuse(f"bad_message {TARGET.name}", str(error))
 
     def _tell(self, event: str, about: str) -> None:
         message = EpisodeEvent(kind=KINDS[event], source=self._teleop.model_id, message=about)

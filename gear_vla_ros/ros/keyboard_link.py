@@ -19,7 +19,7 @@ from gear_vla_ros.ros.topics import STATUS, STOP, TARGET
 from gear_vla_ros.runtime.keyboard import Keyboard, KeyState
 from gear_vla_ros.settings import RobotSpec
 
-MESSAGES_A_TURN = 10
+MESSAGES_A_TURN = 4
 TELEOP_NODE = "teleop_node"
 
 

@@ -15,7 +15,7 @@ from gear_vla_ros.ros import qos
 from gear_vla_ros.srv import ControlEpisode
 
 CONTROL_NAME = "/gear_vla/control_episode"
-MESSAGES_A_TURN = 10
+MESSAGES_A_TURN = 4
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,11 @@ class Teleop:
         """Arms whose clutch is closed, while a person drives."""
         return tuple(name for name, closed in self._driving.items() if closed)
 
+    @property
+    def wants_target(self) -> bool:
+        """Whether `tick` needs the newest target: a person drives, or is about to."""
+        return bool(self._driving or self._pressed())
+
     def on_target(self, target: CartesianTarget) -> None:
         """Where the arms are sent now: what a takeover begins at. Raises ContractError for other arms."""
         if set(target.arms) != set(self._pilots):
