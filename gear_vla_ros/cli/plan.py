@@ -11,6 +11,7 @@ from gear_vla_ros.policies.registry import policy_names
 from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.settings.paths import share_dir
+from gear_vla_ros.settings.teleop import DEVICES
 
 Value = str | int | float | bool
 
@@ -21,6 +22,7 @@ BACKENDS = ("auto", "tensorrt", "onnxruntime", "torch")
 HOLD_TO_RUN = ("auto", "on", "off")
 MACHINES = ("all", "robot", "policy")
 WITH_THE_NETWORK = ("action_node", "vlm_node")
+NO_POLICY = "none"
 NETWORKS = ("auto", "loopback", "two_machines", "inherit")
 
 
@@ -29,7 +31,9 @@ class Options:
     """What is wanted. Each field is a launch argument and a command-line option of the same name."""
 
     robot: str = field(default="franka", metadata={"help": "robot name from config/robots, or a path to a .yaml"})
-    policy: str = field(default="expert", metadata={"help": "expert (simulation only) or gear_vla"})
+    policy: str = field(
+        default="expert", metadata={"help": "expert (simulation only), gear_vla, or none: a person drives"}
+    )
     sim: str = field(default="mujoco", metadata={"help": "mujoco, gazebo (by gazebo.launch.py), or none"})
     cameras: str = field(default="driver", metadata={"help": "driver: somebody publishes them; realsense: we do"})
     instruction: str = field(default="", metadata={"help": "instruction at start; none: wait for one"})
@@ -42,6 +46,9 @@ class Options:
     network: str = field(default="auto", metadata={"help": "auto, loopback, two_machines or inherit"})
     machine: str = field(default="all", metadata={"help": "all nodes here; policy: only those with the network; robot"})
     peers: str = field(default="", metadata={"help": "addresses of the other machines; none: found by multicast"})
+    teleop: str = field(
+        default="", metadata={"help": "a person may take over by: keyboard, joy, twist, leader or vr; none: nobody"}
+    )
 
 
 @dataclass(frozen=True)
@@ -75,11 +82,12 @@ def make_plan(options: Options) -> BringUp:
     _one_of("sim", options.sim, SIMULATORS)
     _one_of("cameras", options.cameras, CAMERAS)
     _one_of("network", options.network, NETWORKS)
-    _one_of("policy", options.policy, policy_names())
+    _one_of("policy", options.policy, (*policy_names(), NO_POLICY))
     _one_of("machine", options.machine, MACHINES)
     _one_of("backend", options.backend, BACKENDS)
     _one_of("seam", options.seam, SEAMS)
     _one_of("hold_to_run", options.hold_to_run, HOLD_TO_RUN)
+    _one_of("teleop", options.teleop, ("", *DEVICES))
     robot = load_robot(options.robot)
     _make_sense(options, robot)
     nodes = (node for node in _nodes(options, robot) if _runs_here(node, options.machine))
@@ -113,6 +121,10 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
     if any(arm.command.interface != "pose" for arm in robot.arms):
         nodes.append(NodeSpec("ik_node", common))
     nodes.append(NodeSpec("target_node", {**common, "seam": options.seam, "hold_to_run": _hold_to_run(options, robot)}))
+    if options.teleop:
+        nodes.append(NodeSpec("teleop_node", {**common, "device": options.teleop}))
+    if options.policy == NO_POLICY:
+        return nodes
     nodes.append(NodeSpec("action_node", {**policy, "rtc": options.seam == "rtc"}))
     scene: dict[str, Value] = {"use_scene": options.policy == "expert", "instruction": options.instruction}
     nodes.append(NodeSpec("vlm_node", {**policy, **scene}))
@@ -134,6 +146,12 @@ def _environment(options: Options) -> dict[str, str]:
         network = "two_machines"
     elif network == "auto":
         network = "loopback" if options.sim == "mujoco" else "inherit"
+    return {**network_environment(network), **_peers(options)}
+
+
+def network_environment(network: str) -> dict[str, str]:
+    """Environment variables for a network: loopback, two_machines, or inherit for none. Raises ValueError."""
+    _one_of("network", network, NETWORKS[1:])
     if network == "inherit":
         return {}
     profile = share_dir() / "config" / "dds" / f"{network}.xml"
@@ -141,7 +159,6 @@ def _environment(options: Options) -> dict[str, str]:
         "FASTRTPS_DEFAULT_PROFILES_FILE": str(profile),
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
-        **_peers(options),
     }
 
 
@@ -158,6 +175,10 @@ def _make_sense(options: Options, robot: RobotSpec) -> None:
         raise ValueError(f"peers: '{options.peers}' with network: {options.network}; allowed with two_machines or auto")
     if options.policy == "expert" and options.sim == "none":
         raise ValueError("policy: expert needs the simulator's ground truth; with sim none choose gear_vla")
+    if options.policy == NO_POLICY and not options.teleop:
+        raise ValueError(f"policy: none, so nothing moves the robot; choose teleop, allowed {', '.join(DEVICES)}")
+    if options.policy == NO_POLICY and options.instruction:
+        raise ValueError(f"instruction: '{options.instruction}', but with policy none nobody follows it; leave it out")
     if options.cameras == "realsense" and options.sim == "mujoco":
         raise ValueError("cameras: realsense and sim: mujoco would publish the same topics; choose one")
     if options.cameras == "realsense" and not any(camera.serial for camera in robot.cameras):
@@ -171,4 +192,6 @@ def _make_sense(options: Options, robot: RobotSpec) -> None:
 
 def _one_of(key: str, found: str, allowed: tuple[str, ...]) -> None:
     if found not in allowed:
-        raise ValueError(f"{key}: found '{found}'{did_you_mean(found, allowed)}; allowed {', '.join(allowed)}")
+        raise ValueError(
+            f"{key}: found '{found}'{did_you_mean(found, allowed)}; allowed {', '.join(filter(None, allowed))}"
+        )

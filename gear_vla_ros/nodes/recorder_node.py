@@ -114,6 +114,7 @@ class RecorderNode(GearNode[Params]):
             self.get_logger().info(f"{name}: subscribed again with what its publishers offer")
         writer = self._session.writer
         self.health.set("episode", writer.path if writer else "none")
+        self.health.set("GB free on the disk", self._session.free_bytes() / 1e9)
         if writer is None:
             return
         written, self._bytes = writer.accepted_bytes - self._bytes, writer.accepted_bytes
