@@ -3,10 +3,11 @@ ROBOT ?= franka
 POLICY ?= expert
 JOBS ?= 2
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo demo-record test lint clean
 
 help:
 	@echo "make demo [ROBOT=franka|agilex|ldt01] [POLICY=expert|gear_vla]   the whole graph in simulation"
+	@echo "make demo-record                                              by hand: teleoperate, record, check, convert, replay"
 	@echo "make test                                                     linters, types, all tests"
 	@echo "make setup                                                    only install and build"
 	@echo "make lint                                                     ruff, mypy, import contracts, README tables"
@@ -17,6 +18,9 @@ setup:
 
 demo: setup
 	@source env.sh && gear-vla demo --robot $(ROBOT) --policy $(POLICY)
+
+demo-record: setup
+	@source env.sh && gear-vla demo-record
 
 lint: setup
 	@source env.sh && bash scripts/lint.sh

@@ -91,6 +91,18 @@ def demo(
     raise typer.Exit(command.run(make_plan(options), instruction, time_limit, verbose, console))
 
 
+@app.command("demo-record")
+def demo_record(
+    robot: Robot = "agilex",
+    count: Annotated[int, typer.Option(min=1, max=100, help="episodes")] = 3,
+    out: Annotated[Path, typer.Option(help="folder for what comes of it")] = Path("runs"),
+) -> None:
+    """From a hand to data: a scripted person teleoperates, records, checks, converts, loads a batch, replays."""
+    from gear_vla_ros.cli import demo_record as command
+
+    raise typer.Exit(command.run(robot, count, out, console))
+
+
 @app.command()
 def robots(name: Annotated[str, typer.Argument(help="robot to check, or none to list them")] = "") -> None:
     """List the robots, or check one: its YAML against its URDF."""
