@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from gear_vla_ros.cli.plan import Options, make_plan
+from gear_vla_ros.cli.sim import sims
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.settings import SettingsError, robot_names
 from gear_vla_ros.settings.paths import share_dir
@@ -136,6 +137,8 @@ def show_checkpoint(folder: Annotated[Path, typer.Argument(help="folder of a che
 
     raise typer.Exit(command.show(folder, console))
 
+
+app.add_typer(sims, name="sim")
 
 recorded = typer.Typer(help="Recorded episodes: list, check, show, trim, repair.", no_args_is_help=True)
 app.add_typer(recorded, name="episodes")

@@ -132,7 +132,7 @@ class Guard:
         """Of a point [m] that the joint carries, in the world frame."""
         jacobian = pin.getJointJacobian(self._model.pin_model, self._data, joint, pin.LOCAL_WORLD_ALIGNED)
         twist = jacobian @ speeds
-        velocity: Array = twist[:3] + np.cross(twist[3:], point - self._data.oMi[joint].translation)
+        velocity: Array = twist[:3] + pin.skew(twist[3:]) @ (point - self._data.oMi[joint].translation)
         return velocity
 
     def _carrier(self, joint: int) -> str | None:

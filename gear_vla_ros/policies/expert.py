@@ -8,30 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import ActionChunk, ArmChunk, Instruction, KvCache, LatentAction, Observation, RobotState
-from gear_vla_ros.contracts.naming import lifted_object
+from gear_vla_ros.contracts.naming import understood
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.policies.lift import Lift, Tool
+from gear_vla_ros.policies.place import Bowl, Place
 from gear_vla_ros.settings import RobotSpec
 
 Array = NDArray[np.float64]
 
 STEPS, RATE_HZ = 30, 30.0
-_POSE, _SIZE = slice(1, 10), slice(10, 13)
-_PACKED = 13
+_POSE, _SIZE, _GOAL_POSE, _GOAL_SIZE = slice(2, 11), slice(11, 14), slice(14, 23), slice(23, 26)
+_PACKED = 26
+TASKS = ("lift", "place")
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a slow pass decided: which arm lifts what. size: full extents `[3]` in m."""
+    """What a slow pass decided: which arm lifts what, or places what where. size: full extents `[3]` in m.
 
+    bowl: where to; for a lift the object itself, unused.
+    """
+
+    task: str
     arm: str
     world_T_object: Array
     size: Array
+    bowl: Bowl
 
 
 class ExpertPolicy:
-    """Lifts the object that the instruction names.
+    """Lifts the object that the instruction names, or puts it into the bowl that it names.
 
     `think` looks up the object and chooses the arm; its decision travels inside the `LatentAction`, packed where the
     network's keys and values would be. `act` rolls one second out from the present state alone.
@@ -43,29 +50,33 @@ class ExpertPolicy:
         model = RobotModel(spec)
         self._arms: list[str] = [arm.name for arm in spec.arms]
         self._world_T_base: dict[str, Array] = {arm: model.world_T_base(arm) for arm in self._arms}
-        self._lift: dict[str, Lift] = {arm.name: Lift(_stroke(spec, arm.name)) for arm in spec.arms}
+        self._lift: dict[str, Lift] = {arm.name: Lift(arm.gripper.stroke) for arm in spec.arms}
         self._thoughts = self._acts = 0
         self._chosen: tuple[int, str] = (0, "")
 
     @property
     def model_id(self) -> str:
         """One per robot."""
-        return f"expert-1-{self._spec.name}"
+        return f"expert-2-{self._spec.name}"
 
     def accepts(self, instruction: Instruction) -> None:
-        """Raises ValueError unless a known object is to be lifted."""
-        lifted_object(instruction.text)
+        """Raises ValueError unless a known object is to be lifted or placed."""
+        understood(instruction.text)
 
     def think(self, observation: Observation) -> LatentAction:
         """Find the object, choose the arm. Raises ValueError without ground truth or without the object."""
         if observation.scene is None:
             raise ValueError("observation.scene: none; the expert needs the simulator's ground truth")
         begun = time.perf_counter_ns()
-        name = lifted_object(observation.instruction.text, observation.scene)
-        target = observation.scene[name]
+        request = understood(observation.instruction.text, observation.scene)
+        target = observation.scene[request.object]
+        goal = observation.scene[request.goal or request.object]
         arm = self._choose(observation.instruction.id, target.world_T_object)
+        decision = Decision(
+            request.task, arm, target.world_T_object, target.size, Bowl(goal.world_T_object, goal.size)
+        )
         self._thoughts += 1
-        packed = _pack(self._arms.index(arm), target.world_T_object, target.size)
+        packed = _pack(self._arms.index(arm), decision)
         return LatentAction(
             stamp_ns=observation.stamp_ns,
             sequence=self._thoughts,
@@ -119,9 +130,11 @@ class ExpertPolicy:
         world_T_anchor = self._world_T_base[arm] @ base_T_anchor
         lift, tool, world_T_object = self._lift[arm], Tool(world_T_anchor, gripper), decision.world_T_object
         holds, poses, commands = lift.holds(tool, world_T_object, decision.size), [], []
+        is_open = Place(lift).is_open(tool, decision.size)
         for _ in range(STEPS):
             before = tool.world_T_tcp
-            tool, command = lift.step(tool, world_T_object, decision.size, 1 / RATE_HZ, may_lift=holds)
+            tool, command = self._step(arm, tool, world_T_object, decision, holds, is_open)
+            holds = holds and command < 0.5
             if holds:
                 world_T_object = tool.world_T_tcp @ se3.inverse(before) @ world_T_object
             poses.append(tool.world_T_tcp)
@@ -129,20 +142,28 @@ class ExpertPolicy:
         anchor_T_tcp = se3.inverse(world_T_anchor) @ np.stack(poses)
         return ArmChunk(base_T_anchor, anchor_T_tcp, np.array(commands))
 
+    def _step(
+        self, arm: str, tool: Tool, world_T_object: Array, decision: Decision, may_lift: bool, may_leave: bool
+    ) -> tuple[Tool, float]:
+        """One step of the task, 1 / RATE_HZ long."""
+        lift, size, dt = self._lift[arm], decision.size, 1 / RATE_HZ
+        if decision.task == "place":
+            return Place(lift).step(tool, world_T_object, size, decision.bowl, dt, may_lift, may_leave)
+        return lift.step(tool, world_T_object, size, dt, may_lift)
+
     def _unpack(self, latents: LatentAction) -> Decision:
         values = latents.cache.keys.astype(np.float64).ravel()
-        if len(values) != _PACKED or not 0 <= round(values[0]) < len(self._arms):
+        indices = [round(value) for value in values[:2]]
+        if len(values) != _PACKED or not (0 <= indices[0] < len(TASKS) and 0 <= indices[1] < len(self._arms)):
             raise ValueError(f"latents.cache: {list(latents.cache.keys.shape)}, allowed [1, 1, 1, {_PACKED}]")
-        return Decision(self._arms[round(values[0])], se3.from_xyz_rot6d(values[_POSE]), values[_SIZE])
+        bowl = Bowl(se3.from_xyz_rot6d(values[_GOAL_POSE]), values[_GOAL_SIZE])
+        pose = se3.from_xyz_rot6d(values[_POSE])
+        return Decision(TASKS[indices[0]], self._arms[indices[1]], pose, values[_SIZE], bowl)
 
 
-def _pack(arm: int, world_T_object: Array, size: Array) -> NDArray[np.float32]:
-    """`[1, 1, 1, 13]`: arm index, xyz and rot6d, size."""
-    values = np.concatenate([[arm], se3.to_xyz_rot6d(world_T_object), size])
+def _pack(arm: int, decision: Decision) -> NDArray[np.float32]:
+    """`[1, 1, 1, 26]`: task and arm index; xyz, rot6d and size of the object; the same of the bowl."""
+    object_pose, bowl = se3.to_xyz_rot6d(decision.world_T_object), decision.bowl
+    goal = [se3.to_xyz_rot6d(bowl.world_T_bowl), bowl.size]
+    values = np.concatenate([[TASKS.index(decision.task), arm], object_pose, decision.size, *goal])
     return values.astype(np.float32).reshape(1, 1, 1, _PACKED)
-
-
-def _stroke(spec: RobotSpec, arm: str) -> float:
-    """Opening between the fingers at 1 [m]: all fingers move alike."""
-    gripper = spec.arm(arm).gripper
-    return abs(gripper.open - gripper.closed) * (1 + len(gripper.mimic))

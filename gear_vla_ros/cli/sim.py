@@ -1,0 +1,30 @@
+"""`gear-vla sim`: the scripted expert's success, and episodes of it."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+sims = typer.Typer(help="Simulated tasks in one process, faster than real time.", no_args_is_help=True)
+console = Console(soft_wrap=True)
+
+Robot = Annotated[str, typer.Option(help="robot name from config/robots, or a path to a .yaml")]
+Task = Annotated[str, typer.Option(help="lift or place")]
+Jobs = Annotated[int, typer.Option(min=1, max=64, help="processes")]
+FirstSeed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the first scene; the others follow")]
+
+
+@sims.command("check")
+def check(
+    robot: Robot = "franka",
+    task: Task = "lift",
+    seeds: Annotated[int, typer.Option(min=1, max=100_000, help="how many scenes")] = 200,
+    first_seed: FirstSeed = 0,
+    jobs: Jobs = 2,
+    limit: Annotated[float, typer.Option(min=1, max=600, help="simulated seconds a scene")] = 20.0,
+    at_least: Annotated[float, typer.Option(min=0, max=1, help="exit code 1 below this share")] = 0.95,
+) -> None:
+    """Let the scripted expert do a task in randomised scenes, and say how often physics agrees that it did."""
+    from gear_vla_ros.cli import sim_check as command
+
+    raise typer.Exit(command.run(robot, task, range(first_seed, first_seed + seeds), jobs, limit, at_least, console))
