@@ -29,7 +29,7 @@ from gear_vla_ros.sim.episode import Array, Repeated, Watcher
 from gear_vla_ros.sim.renderer import Renderer
 from gear_vla_ros.sim.world import World
 
-TF_HZ, SCENE_HZ, STATUS_HZ = 30.0, 15.0, 10.0
+TF_HZ, SCENE_HZ, STATUS_HZ = 15.0, 15.0, 10.0
 WAITING_BYTES, PAUSE_S = 64 * 2**20, 0.005
 BATCH = 200
 """Messages handed to the writer's thread at a time: waking it for each costs more than the message."""
