@@ -11,6 +11,7 @@ from gear_vla_ros.contracts import ActionChunk, ArmChunk, Instruction, KvCache, 
 from gear_vla_ros.contracts.naming import understood
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.policies.handover import GIVER, Handover
 from gear_vla_ros.policies.lift import Lift, Tool
 from gear_vla_ros.policies.place import Bowl, Place
 from gear_vla_ros.settings import RobotSpec
@@ -20,14 +21,14 @@ Array = NDArray[np.float64]
 STEPS, RATE_HZ = 30, 30.0
 _POSE, _SIZE, _GOAL_POSE, _GOAL_SIZE = slice(2, 11), slice(11, 14), slice(14, 23), slice(23, 26)
 _PACKED = 26
-TASKS = ("lift", "place")
+TASKS = ("lift", "place", "handover")
 
 
 @dataclass(frozen=True)
 class Decision:
     """What a slow pass decided: which arm lifts what, or places what where. size: full extents `[3]` in m.
 
-    bowl: where to; for a lift the object itself, unused.
+    bowl: where to; the object itself, unused, where there is none.
     """
 
     task: str
@@ -38,7 +39,7 @@ class Decision:
 
 
 class ExpertPolicy:
-    """Lifts the object that the instruction names, or puts it into the bowl that it names.
+    """Lifts the object that the instruction names, puts it into the bowl that it names, or passes it on.
 
     `think` looks up the object and chooses the arm; its decision travels inside the `LatentAction`, packed where the
     network's keys and values would be. `act` rolls one second out from the present state alone.
@@ -51,6 +52,7 @@ class ExpertPolicy:
         self._arms: list[str] = [arm.name for arm in spec.arms]
         self._world_T_base: dict[str, Array] = {arm: model.world_T_base(arm) for arm in self._arms}
         self._lift: dict[str, Lift] = {arm.name: Lift(arm.gripper.stroke) for arm in spec.arms}
+        self._handover = Handover(self._lift, np.array(spec.sim.table_center))
         self._thoughts = self._acts = 0
         self._chosen: tuple[int, str] = (0, "")
 
@@ -71,7 +73,12 @@ class ExpertPolicy:
         request = understood(observation.instruction.text, observation.scene)
         target = observation.scene[request.object]
         goal = observation.scene[request.goal or request.object]
-        arm = self._choose(observation.instruction.id, target.world_T_object)
+        if request.task == "handover":
+            if len(self._arms) < 2:
+                raise ValueError(f"instruction.text: a handover needs two arms, robot {self._spec.name} has one")
+            arm = GIVER
+        else:
+            arm = self._choose(observation.instruction.id, target.world_T_object)
         decision = Decision(
             request.task, arm, target.world_T_object, target.size, Bowl(goal.world_T_object, goal.size)
         )
@@ -104,7 +111,9 @@ class ExpertPolicy:
             model_id=self.model_id,
             instruction_id=latents.instruction_id,
             latent_sequence=latents.sequence,
-            arms={arm: self._arm_chunk(arm, state, decision) for arm in state.arms},
+            arms=self._passing(state, decision)
+            if decision.task == "handover"
+            else {arm: self._arm_chunk(arm, state, decision) for arm in state.arms},
             rate_hz=RATE_HZ,
         )
 
@@ -141,6 +150,33 @@ class ExpertPolicy:
             commands.append(command)
         anchor_T_tcp = se3.inverse(world_T_anchor) @ np.stack(poses)
         return ArmChunk(base_T_anchor, anchor_T_tcp, np.array(commands))
+
+    def _passing(self, state: RobotState, decision: Decision) -> dict[str, ArmChunk]:
+        """Both arms together; the bar goes with whoever holds it."""
+        tools = {
+            arm: Tool(self._world_T_base[arm] @ one.base_T_tcp, one.gripper) for arm, one in state.arms.items()
+        }
+        world_T_bar, size = decision.world_T_object, decision.size
+        grips = self._handover.grips(tools, world_T_bar, size)
+        holder = "right" if grips.taker else GIVER if grips.giver else None
+        anchors = {arm: tool.world_T_tcp for arm, tool in tools.items()}
+        poses: dict[str, list[Array]] = {arm: [] for arm in tools}
+        commands: dict[str, list[float]] = {arm: [] for arm in tools}
+        for _ in range(STEPS):
+            stepped = self._handover.step(tools, world_T_bar, size, grips, 1 / RATE_HZ)
+            if holder is not None:
+                moved = stepped[holder][0].world_T_tcp @ se3.inverse(tools[holder].world_T_tcp)
+                world_T_bar = moved @ world_T_bar
+            tools = {arm: tool for arm, (tool, _) in stepped.items()}
+            for arm, (tool, command) in stepped.items():
+                poses[arm].append(tool.world_T_tcp)
+                commands[arm].append(command)
+        return {
+            arm: ArmChunk(
+                state.arms[arm].base_T_tcp, se3.inverse(anchors[arm]) @ np.stack(poses[arm]), np.array(commands[arm])
+            )
+            for arm in state.arms
+        }
 
     def _step(
         self, arm: str, tool: Tool, world_T_object: Array, decision: Decision, may_lift: bool, may_leave: bool

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts.naming import COLOURS, CONTAINER, KINDS
+from gear_vla_ros.contracts.naming import BAR, COLOURS, CONTAINER, KINDS
 from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.sim.scene import RGB, Look, Rgb, Scene, Thing
@@ -13,7 +13,8 @@ from gear_vla_ros.sim.wordings import say
 
 Array = NDArray[np.float64]
 
-TASKS = ("lift", "place")
+TASKS = ("lift", "place", "handover")
+TWO_ARMS = ("handover",)
 DISTRACTORS = 2
 FINGERS_M = 0.065
 """Room about the middle of an object that the open fingers of every robot's gripper need."""
@@ -25,6 +26,9 @@ PLACE_AREA_M = (0.12, 0.42)
 """Least extent of the area of `place`, which has to hold the bowl too."""
 BOWL_ASIDE_M = 0.03
 """How far from the middle the bowl of a robot with two arms is: both are to reach it."""
+BAR_M, BAR_YAW_RAD = (0.22, 0.25), 0.3
+BAR_XY_M = (0.03, 0.04)
+"""How far a bar's middle is from its usual place, half way from the table's middle to the left arm's shoulder."""
 START_RAD = 0.08
 HEAD_M, HEAD_RAD = 0.01, 0.015
 TEXTURE_PIXELS, TEXTURE_CELLS = 128, (4, 24)
@@ -32,9 +36,12 @@ TRIES = 10_000
 
 
 def check_task(spec: RobotSpec, task: str) -> None:
-    """Raises ValueError when there is no such task."""
+    """Raises ValueError when there is no such task, or the robot has not the arms for it."""
     if task not in TASKS:
         raise ValueError(f"task: found '{task}'{did_you_mean(task, TASKS)}; allowed {', '.join(TASKS)}")
+    if task in TWO_ARMS and len(spec.arms) < 2:
+        allowed = ", ".join(one for one in TASKS if one not in TWO_ARMS)
+        raise ValueError(f"task: '{task}' needs two arms, robot {spec.name} has one; allowed for it {allowed}")
 
 
 def random_scene(spec: RobotSpec, task: str, seed: int, held_out: bool = False) -> Scene:
@@ -53,6 +60,8 @@ def random_scene(spec: RobotSpec, task: str, seed: int, held_out: bool = False) 
 
 def _things(spec: RobotSpec, task: str, random: np.random.Generator) -> tuple[Thing, ...]:
     """The one that is asked for, distractors that share its colour or its kind at times, and what the task needs."""
+    if task == "handover":
+        return (_bar(spec, random),)
     names = [(colour, kind) for colour in COLOURS for kind in KINDS]
     chosen = [names[i] for i in random.choice(len(names), size=1 + DISTRACTORS, replace=False)]
     chosen += [(str(random.choice(COLOURS)), CONTAINER)] if task == "place" else []
@@ -63,6 +72,18 @@ def _things(spec: RobotSpec, task: str, random: np.random.Generator) -> tuple[Th
         yaw = float(random.uniform(-math.pi, math.pi))
         things.append(Thing(kind, colour, size, kg, (x, y), yaw, _shade(RGB[colour], random)))
     return tuple(things)
+
+
+def _bar(spec: RobotSpec, random: np.random.Generator) -> Thing:
+    """Across in front of the left arm, alone on the table: both arms need the room."""
+    colour, width = str(random.choice(COLOURS)), float(random.uniform(0.026, 0.036))
+    size = width, float(random.uniform(*BAR_M)), float(random.uniform(0.026, 0.036))
+    (x, y), (dx, dy) = spec.sim.table_center, random.uniform(-1, 1, 2) * BAR_XY_M
+    aside = spec.sim.spawn_size[1] / 4
+    yaw = float(random.uniform(-BAR_YAW_RAD, BAR_YAW_RAD) + random.choice([0.0, math.pi]))
+    kg = float(math.prod(size) * random.uniform(*DENSITY_KG_M3))
+    place = float(x + dx), float(y + aside + dy)
+    return Thing(BAR, colour, size, kg, place, yaw, _shade(RGB[colour], random))
 
 
 def _size(kind: str, spec: RobotSpec, random: np.random.Generator) -> tuple[float, float, float]:

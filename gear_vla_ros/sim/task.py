@@ -88,14 +88,30 @@ class PlaceTask(_Lasting):
         return f"{spoken(self.target)} in the {spoken(self.goal)}" if placed else None
 
 
+class HandoverTask(_Lasting):
+    """The named bar is LIFTED_M above its rest, touched by the right arm and no longer by the left, for HELD_S."""
+
+    def __init__(self, target: str, rest_height: float) -> None:
+        super().__init__(target)
+        self._rest_height = rest_height
+
+    def done(self, world: World) -> str | None:
+        lifted = float(world.position(self.target)[2]) - self._rest_height
+        taken = world.touched_by_gripper(self.target, "right") and not world.touched_by_gripper(self.target, "left")
+        held = self.lasts(taken and lifted >= LIFTED_M, world.time_s)
+        return f"{spoken(self.target)} in the right gripper, {lifted:.2f} m up" if held else None
+
+
 def task_of(instruction: Instruction, world: World) -> Task:
     """The task that an instruction names. Raises ValueError saying what can be said."""
     objects = world.objects()
     request = understood(instruction.text, objects)
     if request.task == "place":
         return PlaceTask(request.object, request.goal)
+    if request.task == "handover" and len(world.spec.arms) < 2:
+        raise ValueError(f"instruction.text: a handover needs two arms, robot {world.spec.name} has one")
     rest_height = world.spec.sim.table_height + float(objects[request.object].size[2]) / 2
-    return LiftTask(request.object, rest_height)
+    return (HandoverTask if request.task == "handover" else LiftTask)(request.object, rest_height)
 
 
 class Judge:

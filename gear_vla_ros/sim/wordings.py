@@ -24,10 +24,17 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
         "drop the {object} into the {goal}",
         "take the {object} and place it in the {goal}",
     ),
+    "handover": (
+        "hand the {object} from the left arm to the right arm",
+        "pick up the {object} with the left arm and hand it to the right arm",
+        "pass the {object} from the left hand to the right hand",
+        "take the {object} with the left arm and pass it to the right",
+    ),
 }
 HELD_OUT: Mapping[str, tuple[str, ...]] = {
     "lift": ("raise the {object}", "could you hold up the {object}"),
     "place": ("set the {object} down inside the {goal}", "the {object} belongs in the {goal}"),
+    "handover": ("give the {object} to the right hand", "transfer the {object} from left to right"),
 }
 
 

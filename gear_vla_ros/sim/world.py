@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import SceneObject
 from gear_vla_ros.geometry import se3
-from gear_vla_ros.settings import RobotSpec
+from gear_vla_ros.settings import ArmSpec, RobotSpec
 from gear_vla_ros.sim.builder import TIMESTEP_S, build, mujoco
 from gear_vla_ros.sim.scene import Scene, Thing, demo_scene
 
@@ -38,6 +38,7 @@ class World:
         self._ctrl = {name: self.model.actuator(name).id for name in self._joints}
         free = {self.model.body(thing.name).id for thing in self.scene.things}
         self._robot_bodies = [b for b in range(1, self.model.nbody) if self.model.body_weldid[b] and b not in free]
+        self._bodies_of = {arm.name: [b for b in self._robot_bodies if self._moves(arm, b)] for arm in spec.arms}
         self.seed = seed
         self.reset(seed)
 
@@ -106,12 +107,19 @@ class World:
         at = self.model.joint(f"{name}_joint").dofadr[0]
         return float(np.linalg.norm(self.data.qvel[at : at + 3]))
 
-    def touched_by_gripper(self, name: str) -> bool:
-        """Whether a moving part of the robot touches the object."""
+    def touched_by_gripper(self, name: str, arm: str | None = None) -> bool:
+        """Whether a moving part of the robot, or of one of its arms, touches the object."""
         body = self.model.body(name).id
         pairs = self.model.geom_bodyid[self.data.contact.geom]
         others = np.concatenate([pairs[pairs[:, 0] == body, 1], pairs[pairs[:, 1] == body, 0]])
-        return bool(np.isin(others, self._robot_bodies).any())
+        return bool(np.isin(others, self._robot_bodies if arm is None else self._bodies_of[arm]).any())
+
+    def _moves(self, arm: ArmSpec, body: int) -> bool:
+        """Whether the arm's joints move the body."""
+        carried = {int(self.model.jnt_bodyid[self.model.joint(name).id]) for name in arm.joints}
+        while body and body not in carried:
+            body = int(self.model.body_parentid[body])
+        return body in carried
 
     def _positions(self, joints: Sequence[str]) -> Array:
         values: Array = self.data.qpos[[self._at[name] for name in joints]]
