@@ -25,7 +25,7 @@ BOWL_M, BOWL_HEIGHT_M, BOWL_KG = (0.13, 0.15), (0.04, 0.05), 0.4
 PLACE_AREA_M = (0.12, 0.42)
 """Least extent of the area of `place`, which has to hold the bowl too."""
 BOWL_ASIDE_M = 0.03
-"""How far from the middle the bowl of a robot with two arms is: both are to reach it."""
+"""How far from the middle the bowl of a robot with two arms is: both are to reach it, in front of the other arm."""
 BAR_M, BAR_YAW_RAD = (0.22, 0.25), 0.3
 BAR_XY_M = (0.03, 0.04)
 """How far a bar's middle is from its usual place, half way from the table's middle to the left arm's shoulder."""
@@ -113,7 +113,7 @@ def _places(
     for _ in range(TRIES):
         places = middle + (random.uniform(size=(len(sizes), 2)) - 0.5) * area
         if task == "place" and len(spec.arms) > 1:
-            places[-1, 1] = middle[1] + random.uniform(-BOWL_ASIDE_M, BOWL_ASIDE_M)
+            places[-1] = middle + random.uniform([0.0, -BOWL_ASIDE_M], [area[0] / 2, BOWL_ASIDE_M])
         if (np.linalg.norm(places[:, None] - places[None], axis=-1) >= apart).all():
             return [(float(x), float(y)) for x, y in places]
     raise ValueError(f"robot {spec.name}: sim.spawn_size: {area.tolist()} m has no room for the objects of '{task}'")

@@ -38,7 +38,9 @@ class World:
         self._ctrl = {name: self.model.actuator(name).id for name in self._joints}
         free = {self.model.body(thing.name).id for thing in self.scene.things}
         self._robot_bodies = [b for b in range(1, self.model.nbody) if self.model.body_weldid[b] and b not in free]
-        self._bodies_of = {arm.name: [b for b in self._robot_bodies if self._moves(arm, b)] for arm in spec.arms}
+        self._bodies_of: dict[str, list[int]] = {
+            arm.name: [body for body in self._robot_bodies if self._moves(arm, body)] for arm in spec.arms
+        }
         self.seed = seed
         self.reset(seed)
 
