@@ -1,12 +1,13 @@
 """The `gear-vla` command."""
 
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from gear_vla_ros.cli import main_episodes, main_networks
+from gear_vla_ros.cli.options import Backend, Checkpoint, PolicyName, Robot, Seed, console, option
 from gear_vla_ros.cli.plan import Options, make_plan
 from gear_vla_ros.cli.sim import sims
 from gear_vla_ros.recording.errors import RecordingError
@@ -19,39 +20,46 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(stderr=False, soft_wrap=True)
-
-_HELP = {option.name: option.metadata["help"] for option in fields(Options)}
-
-
-def _option(name: str) -> Any:
-    return typer.Option(help=_HELP[name])
-
-
-Robot = Annotated[str, _option("robot")]
-PolicyName = Annotated[str, _option("policy")]
-Checkpoint = Annotated[str, _option("checkpoint")]
-Seed = Annotated[int, _option("seed")]
 
 
 @app.command()
 def bringup(
     robot: Robot = "franka",
     policy: PolicyName = "expert",
-    sim: Annotated[str, _option("sim")] = "mujoco",
-    cameras: Annotated[str, _option("cameras")] = "driver",
-    instruction: Annotated[str, _option("instruction")] = "",
-    record: Annotated[str, _option("record")] = "",
+    sim: Annotated[str, option("sim")] = "mujoco",
+    cameras: Annotated[str, option("cameras")] = "driver",
+    instruction: Annotated[str, option("instruction")] = "",
+    record: Annotated[str, option("record")] = "",
     checkpoint: Checkpoint = "",
     seed: Seed = 0,
-    seam: Annotated[str, _option("seam")] = "switch",
-    hold_to_run: Annotated[str, _option("hold_to_run")] = "auto",
-    network: Annotated[str, _option("network")] = "auto",
+    backend: Backend = "auto",
+    seam: Annotated[str, option("seam")] = "switch",
+    hold_to_run: Annotated[str, option("hold_to_run")] = "auto",
+    network: Annotated[str, option("network")] = "auto",
+    machine: Annotated[str, option("machine")] = "all",
+    peers: Annotated[str, option("peers")] = "",
+    teleop: Annotated[str, option("teleop")] = "",
 ) -> None:
     """Start a robot's nodes, as `ros2 launch gear_vla_ros bringup.launch.py` does."""
     from gear_vla_ros.cli import bringup as command
 
-    options = Options(robot, policy, sim, cameras, instruction, record, checkpoint, seed, seam, hold_to_run, network)
+    options = Options(
+        robot,
+        policy,
+        sim,
+        cameras,
+        instruction,
+        record,
+        checkpoint,
+        seed,
+        backend,
+        seam,
+        hold_to_run,
+        network,
+        machine,
+        peers,
+        teleop,
+    )
     raise typer.Exit(command.run(make_plan(options), console))
 
 
@@ -64,7 +72,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="folder for the recording and the picture")] = Path("runs"),
     checkpoint: Checkpoint = "",
     seed: Seed = 0,
-    seam: Annotated[str, _option("seam")] = "switch",
+    backend: Backend = "auto",
+    seam: Annotated[str, option("seam")] = "switch",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show what every node logs")] = False,
 ) -> None:
     """Bring up a simulated robot, follow one instruction, and report what was measured."""
@@ -76,6 +85,7 @@ def demo(
         record=str(out.resolve()),
         checkpoint=checkpoint,
         seed=seed,
+        backend=backend,
         seam=seam,
         network="loopback",
     )
@@ -103,6 +113,33 @@ def doctor(
 
 
 @app.command()
+def teleop(
+    robot: Robot = "franka",
+    device: Annotated[str, typer.Option(help="keyboard, joy, twist, leader or vr")] = "keyboard",
+    network: Annotated[str, typer.Option(help="inherit, loopback or two_machines")] = "inherit",
+    sim_time: Annotated[bool, typer.Option("--sim-time", help="the robot's time is that of /clock (Gazebo)")] = False,
+) -> None:
+    """Drive a running robot; taking over from a policy by the clutch, and giving back by letting go."""
+    from gear_vla_ros.cli import teleop as command
+
+    raise typer.Exit(command.run(robot, device, network, sim_time, console))
+
+
+@app.command()
+def record(
+    robot: Robot = "franka",
+    folder: Annotated[str, typer.Option(help="folder of the episodes, for a recorder_node of our own")] = "episodes",
+    instruction: Annotated[str, typer.Option(help="what is done in the episodes; none: the one in force")] = "",
+    operator: Annotated[str, typer.Option(help="your name, kept in the episodes")] = "",
+    network: Annotated[str, typer.Option(help="inherit, loopback or two_machines")] = "inherit",
+) -> None:
+    """Record episodes of a running robot by keys: start, success, failure, discard."""
+    from gear_vla_ros.cli import record as command
+
+    raise typer.Exit(command.run(robot, folder, instruction, operator, network))
+
+
+@app.command()
 def docs(
     check: Annotated[bool, typer.Option(help="only say whether README.md is up to date")] = False,
 ) -> None:
@@ -112,94 +149,9 @@ def docs(
     raise typer.Exit(command.write(share_dir() / "README.md", check, console))
 
 
-checkpoints = typer.Typer(help="Networks on disk.", no_args_is_help=True)
-app.add_typer(checkpoints, name="checkpoint")
-
-
-@checkpoints.command("make")
-def make_checkpoint(
-    folder: Annotated[Path, typer.Argument(help="new folder of the checkpoint")],
-    qwen: Annotated[Path, typer.Option(help="folder of Qwen2.5-VL's weights and tokenizer")],
-    vggt: Annotated[Path, typer.Option(help="folder of VGGT-1B's weights")],
-    model: Annotated[str, typer.Option(help="sizes: base (3B), large (7B), or a .yaml")] = "base",
-    dtype: Annotated[str, typer.Option(help="precision: bfloat16 or float32")] = "bfloat16",
-) -> None:
-    """Make a checkpoint from its public parents in local folders; nothing is downloaded."""
-    from gear_vla_ros.cli import checkpoint as command
-
-    raise typer.Exit(command.make(model, folder, qwen, vggt, dtype, console))
-
-
-@checkpoints.command("show")
-def show_checkpoint(folder: Annotated[Path, typer.Argument(help="folder of a checkpoint")]) -> None:
-    """Say what a checkpoint holds, part by part."""
-    from gear_vla_ros.cli import checkpoint as command
-
-    raise typer.Exit(command.show(folder, console))
-
-
+app.add_typer(main_networks.app)
+app.add_typer(main_episodes.app)
 app.add_typer(sims, name="sim")
-
-recorded = typer.Typer(help="Recorded episodes: list, check, show, trim, repair.", no_args_is_help=True)
-app.add_typer(recorded, name="episodes")
-
-EpisodePath = Annotated[Path, typer.Argument(help="an episode's folder or .mcap, or a folder of episodes")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-OfRobot = Annotated[str, typer.Option(help="robot it should be of; none: the one it was recorded with")]
-
-
-@recorded.command("list")
-def list_episodes(path: EpisodePath = Path("episodes"), as_json: Json = False) -> None:
-    """Robot, instruction, outcome and size of every episode."""
-    from gear_vla_ros.cli import episodes as command
-
-    raise typer.Exit(command.show_list(path, as_json, console))
-
-
-@recorded.command("check")
-def check_episodes(
-    paths: Annotated[list[Path], typer.Argument(help="episodes, or folders of them")],
-    robot: OfRobot = "",
-    repair: Annotated[bool, typer.Option(help="repair what was cut, first")] = False,
-    as_json: Json = False,
-) -> None:
-    """Find gaps, drops, skew, frozen pictures, wrong stamps, joints out of limits. Exit code 1 when one failed."""
-    from gear_vla_ros.cli import episodes as command
-
-    raise typer.Exit(command.check(paths, robot, repair, as_json, console))
-
-
-@recorded.command("show")
-def show_episode(
-    episode: EpisodePath,
-    out: Annotated[Path | None, typer.Option(help="folder for the pictures; none: the episode's")] = None,
-    robot: OfRobot = "",
-) -> None:
-    """Draw the contact sheet, and curves of targets, grippers and skew."""
-    from gear_vla_ros.cli import episodes as command
-
-    raise typer.Exit(command.show(episode, out, robot, console))
-
-
-@recorded.command("trim")
-def trim_episode(
-    episode: EpisodePath,
-    out: Annotated[Path, typer.Option(help="folder in which the new episode is made")],
-    begin: Annotated[float, typer.Option("--from", min=0, help="seconds from the first message")] = 0.0,
-    end: Annotated[float, typer.Option("--to", min=0, help="seconds from the first message")] = 1e9,
-) -> None:
-    """Copy a part into a new episode; the old one stays."""
-    from gear_vla_ros.cli import episodes as command
-
-    raise typer.Exit(command.trim(episode, begin, end, out, console))
-
-
-@recorded.command("repair")
-def repair_episodes(path: EpisodePath) -> None:
-    """Give cut episodes their end; what is incomplete is kept beside them."""
-    from gear_vla_ros.cli import episodes as command
-
-    raise typer.Exit(command.mend(command.episodes_in(path), console))
 
 
 def main() -> int:

@@ -11,13 +11,18 @@ from gear_vla_ros.policies.registry import policy_names
 from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.settings.paths import share_dir
+from gear_vla_ros.settings.teleop import DEVICES
 
 Value = str | int | float | bool
 
 SIMULATORS = ("mujoco", "gazebo", "none")
 CAMERAS = ("driver", "realsense")
 SEAMS: tuple[str, ...] = get_args(RuntimeSpec.model_fields["seam"].annotation)
+BACKENDS = ("auto", "tensorrt", "onnxruntime", "torch")
 HOLD_TO_RUN = ("auto", "on", "off")
+MACHINES = ("all", "robot", "policy")
+WITH_THE_NETWORK = ("action_node", "vlm_node")
+NO_POLICY = "none"
 NETWORKS = ("auto", "loopback", "two_machines", "inherit")
 
 
@@ -26,16 +31,24 @@ class Options:
     """What is wanted. Each field is a launch argument and a command-line option of the same name."""
 
     robot: str = field(default="franka", metadata={"help": "robot name from config/robots, or a path to a .yaml"})
-    policy: str = field(default="expert", metadata={"help": "expert (simulation only) or gear_vla"})
+    policy: str = field(
+        default="expert", metadata={"help": "expert (simulation only), gear_vla, or none: a person drives"}
+    )
     sim: str = field(default="mujoco", metadata={"help": "mujoco, gazebo (by gazebo.launch.py), or none"})
     cameras: str = field(default="driver", metadata={"help": "driver: somebody publishes them; realsense: we do"})
     instruction: str = field(default="", metadata={"help": "instruction at start; none: wait for one"})
     record: str = field(default="", metadata={"help": "folder for MCAP episodes; none: do not record"})
-    checkpoint: str = field(default="", metadata={"help": "gear_vla checkpoint folder; none: random tiny weights"})
+    checkpoint: str = field(default="", metadata={"help": "bundle or checkpoint folder; none: random tiny weights"})
     seed: int = field(default=0, metadata={"help": "seed of the simulated scene and of random weights"})
+    backend: str = field(default="auto", metadata={"help": "of a bundle: auto, tensorrt, onnxruntime or torch"})
     seam: str = field(default="switch", metadata={"help": "how chunks meet: switch, blend, ensemble or rtc"})
     hold_to_run: str = field(default="auto", metadata={"help": "auto: as the YAML says, not in simulation; on or off"})
     network: str = field(default="auto", metadata={"help": "auto, loopback, two_machines or inherit"})
+    machine: str = field(default="all", metadata={"help": "all nodes here; policy: only those with the network; robot"})
+    peers: str = field(default="", metadata={"help": "addresses of the other machines; none: found by multicast"})
+    teleop: str = field(
+        default="", metadata={"help": "a person may take over by: keyboard, joy, twist, leader or vr; none: nobody"}
+    )
 
 
 @dataclass(frozen=True)
@@ -69,12 +82,20 @@ def make_plan(options: Options) -> BringUp:
     _one_of("sim", options.sim, SIMULATORS)
     _one_of("cameras", options.cameras, CAMERAS)
     _one_of("network", options.network, NETWORKS)
-    _one_of("policy", options.policy, policy_names())
+    _one_of("policy", options.policy, (*policy_names(), NO_POLICY))
+    _one_of("machine", options.machine, MACHINES)
+    _one_of("backend", options.backend, BACKENDS)
     _one_of("seam", options.seam, SEAMS)
     _one_of("hold_to_run", options.hold_to_run, HOLD_TO_RUN)
+    _one_of("teleop", options.teleop, ("", *DEVICES))
     robot = load_robot(options.robot)
     _make_sense(options, robot)
-    return BringUp(robot, tuple(_nodes(options, robot)), _environment(options))
+    nodes = (node for node in _nodes(options, robot) if _runs_here(node, options.machine))
+    return BringUp(robot, tuple(nodes), _environment(options))
+
+
+def _runs_here(node: NodeSpec, machine: str) -> bool:
+    return machine == "all" or (node.executable in WITH_THE_NETWORK) == (machine == "policy")
 
 
 def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
@@ -86,6 +107,7 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
         "policy": options.policy,
         "checkpoint": options.checkpoint,
         "seed": options.seed,
+        "backend": options.backend,
     }
     nodes = []
     if options.sim == "mujoco":
@@ -99,6 +121,10 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
     if any(arm.command.interface != "pose" for arm in robot.arms):
         nodes.append(NodeSpec("ik_node", common))
     nodes.append(NodeSpec("target_node", {**common, "seam": options.seam, "hold_to_run": _hold_to_run(options, robot)}))
+    if options.teleop:
+        nodes.append(NodeSpec("teleop_node", {**common, "device": options.teleop}))
+    if options.policy == NO_POLICY:
+        return nodes
     nodes.append(NodeSpec("action_node", {**policy, "rtc": options.seam == "rtc"}))
     scene: dict[str, Value] = {"use_scene": options.policy == "expert", "instruction": options.instruction}
     nodes.append(NodeSpec("vlm_node", {**policy, **scene}))
@@ -116,8 +142,16 @@ def _hold_to_run(options: Options, robot: RobotSpec) -> bool:
 def _environment(options: Options) -> dict[str, str]:
     """The DDS profile: without a larger shared-memory segment images are lost (docs/install.md)."""
     network = options.network
-    if network == "auto":
+    if network == "auto" and (options.peers or options.machine != "all"):
+        network = "two_machines"
+    elif network == "auto":
         network = "loopback" if options.sim == "mujoco" else "inherit"
+    return {**network_environment(network), **_peers(options)}
+
+
+def network_environment(network: str) -> dict[str, str]:
+    """Environment variables for a network: loopback, two_machines, or inherit for none. Raises ValueError."""
+    _one_of("network", network, NETWORKS[1:])
     if network == "inherit":
         return {}
     profile = share_dir() / "config" / "dds" / f"{network}.xml"
@@ -128,9 +162,23 @@ def _environment(options: Options) -> dict[str, str]:
     }
 
 
+def _peers(options: Options) -> dict[str, str]:
+    """Discovery by address, on this machine and those that are named (ROS 2 Iron and later)."""
+    addresses = [address.strip() for address in options.peers.split(",") if address.strip()]
+    if not addresses:
+        return {}
+    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_STATIC_PEERS": ";".join(addresses)}
+
+
 def _make_sense(options: Options, robot: RobotSpec) -> None:
+    if options.peers and options.network in ("loopback", "inherit"):
+        raise ValueError(f"peers: '{options.peers}' with network: {options.network}; allowed with two_machines or auto")
     if options.policy == "expert" and options.sim == "none":
         raise ValueError("policy: expert needs the simulator's ground truth; with sim none choose gear_vla")
+    if options.policy == NO_POLICY and not options.teleop:
+        raise ValueError(f"policy: none, so nothing moves the robot; choose teleop, allowed {', '.join(DEVICES)}")
+    if options.policy == NO_POLICY and options.instruction:
+        raise ValueError(f"instruction: '{options.instruction}', but with policy none nobody follows it; leave it out")
     if options.cameras == "realsense" and options.sim == "mujoco":
         raise ValueError("cameras: realsense and sim: mujoco would publish the same topics; choose one")
     if options.cameras == "realsense" and not any(camera.serial for camera in robot.cameras):
@@ -144,4 +192,6 @@ def _make_sense(options: Options, robot: RobotSpec) -> None:
 
 def _one_of(key: str, found: str, allowed: tuple[str, ...]) -> None:
     if found not in allowed:
-        raise ValueError(f"{key}: found '{found}'{did_you_mean(found, allowed)}; allowed {', '.join(allowed)}")
+        raise ValueError(
+            f"{key}: found '{found}'{did_you_mean(found, allowed)}; allowed {', '.join(filter(None, allowed))}"
+        )

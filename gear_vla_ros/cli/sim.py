@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from gear_vla_ros.cli.options import Robot, console
 
 sims = typer.Typer(help="Simulated tasks in one process, faster than real time.", no_args_is_help=True)
-console = Console(soft_wrap=True)
 
-Robot = Annotated[str, typer.Option(help="robot name from config/robots, or a path to a .yaml")]
 Task = Annotated[str, typer.Option(help="lift, place, or with two arms handover")]
 Jobs = Annotated[int, typer.Option(min=1, max=64, help="processes")]
 FirstSeed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the first scene; the others follow")]

@@ -11,6 +11,8 @@ from gear_vla_ros.contracts import checks
 from gear_vla_ros.contracts.checks import ContractError
 
 MAX_STEPS = 1000
+OPERATOR_PREFIX = "teleop/"
+"""Begin of the model_id of chunks that a person makes; the device follows."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class ArmChunk:
 class ActionChunk:
     """One second of motion: step i (1..K) is due at `stamp_ns` + i / `rate_hz`.
 
-    stamp_ns: capture time of the anchor. latent_sequence: the latents it was made from. produced_ns: when it was done.
+    stamp_ns: capture time of the anchor. model_id: the policy, or `teleop/<device>` for a person. latent_sequence: the
+    latents it was made from. produced_ns: when it was done.
     """
 
     stamp_ns: int
@@ -65,6 +68,11 @@ class ActionChunk:
     def steps(self) -> int:
         """K, the number of steps."""
         return len(next(iter(self.arms.values())).gripper)
+
+    @property
+    def by_operator(self) -> bool:
+        """Whether a person made it."""
+        return self.model_id.startswith(OPERATOR_PREFIX)
 
     @property
     def end_ns(self) -> int:
@@ -94,7 +102,8 @@ class ArmTarget:
 class CartesianTarget:
     """One tick's output for all arms, after the safety filter.
 
-    source_stamp_ns: capture time of the chunk it was sampled from, 0 while holding with none.
+    source_stamp_ns: capture time of the chunk it was sampled from, 0 while holding with none. driver: that chunk's
+    model_id, empty while holding with none.
     """
 
     stamp_ns: int
@@ -102,3 +111,4 @@ class CartesianTarget:
     arms: Mapping[str, ArmTarget]
     grade: Grade
     source_stamp_ns: int = 0
+    driver: str = ""

@@ -39,6 +39,9 @@ class PolicyConformance(ABC):
     def test_is_a_policy(self) -> None:
         assert isinstance(self.make_policy(), Policy)
 
+    def test_what_it_says_of_itself_is_text(self) -> None:
+        assert all(isinstance(part, str) for pair in self.make_policy().about.items() for part in pair)
+
     def test_two_instances_have_one_identity(self) -> None:
         assert self.make_policy().model_id == self.make_policy().model_id
 

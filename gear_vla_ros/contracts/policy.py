@@ -21,6 +21,11 @@ class Policy(Protocol):
         """Identifies weights and configuration; latents of another id are refused."""
         ...
 
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Facts about it for diagnostics, by name."""
+        ...
+
     def accepts(self, instruction: Instruction) -> None:
         """Return if the policy can follow the instruction, else raise `ValueError` saying what it can follow."""
         ...

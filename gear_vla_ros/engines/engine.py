@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from gear_vla_ros.contracts import KvCache
 from gear_vla_ros.settings.model import ModelSpec
 
+THREADS = 1
+"""On a CPU: two network processes and the simulator share few cores."""
+
 
 @dataclass(frozen=True)
 class StateInput:
@@ -51,6 +54,15 @@ class Engine(Protocol):
         """Of weights and sizes: equal for equal results."""
         ...
 
+    @property
+    def about(self) -> str:
+        """Backend, its version and device, for people."""
+        ...
+
+    def accepts(self, text: str) -> None:
+        """Raise ValueError for a sentence that `think` would refuse. May come from another thread."""
+        ...
+
     def think(self, given: SlowInput) -> SlowOutput:
         """Latent action tokens. Raises ValueError naming what does not fit."""
         ...
@@ -72,3 +84,10 @@ class Engine(Protocol):
     def close(self) -> None:
         """Release what was acquired."""
         ...
+
+
+def check_cache(spec: ModelSpec, cache: KvCache) -> None:
+    """Raise ValueError unless `cache` is K/V of this network's latent tokens, float32."""
+    wanted = (spec.language.depth, spec.language.kv_heads, spec.latents.tokens, spec.language.head_dim)
+    if cache.keys.shape != wanted or cache.dtype != "float32":
+        raise ValueError(f"cache: {cache.dtype} {list(cache.keys.shape)}, allowed float32 {list(wanted)}")

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,26 +9,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gear_vla_ros.contracts import KvCache
-from gear_vla_ros.engines.engine import SlowInput, SlowOutput, StateInput
-from gear_vla_ros.model import text
-from gear_vla_ros.model.checkpoint import load
+from gear_vla_ros.engines.engine import SlowInput, SlowOutput, StateInput, check_cache
 from gear_vla_ros.model.expert import Latents, StateTokens
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
 from gear_vla_ros.model.sampler import sample
+from gear_vla_ros.model.text import batch, make_tokens
 from gear_vla_ros.settings.model import NUMBERS_PER_ARM, ModelSpec, load_model_spec
-
-THREADS = 1
-"""Torch threads on a CPU: two network processes and the simulator share few cores."""
 
 
 class TorchEngine:
     """On the GPU if there is one, else on the CPU."""
 
-    def __init__(self, model: GearVla) -> None:
+    def __init__(self, model: GearVla, compiled: bool = False) -> None:
+        """compiled: by `torch.compile`, at the first call; it takes a minute."""
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device).eval().requires_grad_(False)
         self._dtype = model.expert.step.dtype
         self._fingerprint = fingerprint(model)
+        self._velocity = torch.compile(model.expert.velocity) if compiled else model.expert.velocity
+        if compiled:
+            for part in (model.spatial, model.qwen.model.visual, model.qwen.model.language_model):
+                part.compile()
 
     @property
     def spec(self) -> ModelSpec:
@@ -40,6 +40,16 @@ class TorchEngine:
     def fingerprint(self) -> str:
         """Of weights and sizes."""
         return self._fingerprint
+
+    @property
+    def about(self) -> str:
+        """Backend, its version and device."""
+        name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "CPU"
+        return f"torch {torch.__version__}, {name}"
+
+    def accepts(self, text: str) -> None:
+        """Raise ValueError for a sentence that is empty or too long."""
+        batch(self._model.tokens, [text], self.spec.max_text_tokens)
 
     def think(self, given: SlowInput) -> SlowOutput:
         """Latent action tokens. Raises ValueError naming what does not fit."""
@@ -63,9 +73,7 @@ class TorchEngine:
     ) -> NDArray[np.float32]:
         """Actions `[K, 20]`. Raises ValueError naming what does not fit."""
         spec = self.spec
-        wanted = (spec.language.depth, spec.language.kv_heads, spec.latents.tokens, spec.language.head_dim)
-        if cache.keys.shape != wanted or cache.dtype != "float32":
-            raise ValueError(f"cache: {cache.dtype} {list(cache.keys.shape)}, allowed float32 {list(wanted)}")
+        check_cache(spec, cache)
         with torch.inference_mode():
             latents = Latents(self._layers(cache.keys), self._layers(cache.values))
             numbers, present = self._state(state)
@@ -77,7 +85,7 @@ class TorchEngine:
                 known = self._model.statistics.normalise(self._tensor(prefix)[None]).to(self._dtype) * there
 
             def velocity(noisy: Tensor, tau: Tensor) -> Tensor:
-                return self._model.expert.velocity(noisy, tau, latents, tokens) * there
+                return self._velocity(noisy, tau, latents, tokens) * there
 
             normal = sample(velocity, start, spec.expert.flow_steps, known)
             actions: NDArray[np.float32] = self._model.statistics.denormalise(normal)[0].float().cpu().numpy()
@@ -88,7 +96,7 @@ class TorchEngine:
 
     def _inputs(self, given: SlowInput) -> Inputs:
         numbers, present = self._state(given.state)
-        ids, mask = text.batch(self._model.tokens, [given.text], self.spec.max_text_tokens)
+        ids, mask = batch(self._model.tokens, [given.text], self.spec.max_text_tokens)
         views = self._tensor(given.views).permute(0, 3, 1, 2)[None].to(self._dtype) / 255  # [1, V, 3, S, S]
         return Inputs(
             views=views,
@@ -125,15 +133,9 @@ def fingerprint(model: GearVla) -> str:
     return digest.hexdigest()[:12]
 
 
-def open_engine(checkpoint: str, seed: int) -> TorchEngine:
-    """The checkpoint folder's network; without one the tiny network with random weights of `seed`.
-
-    Raises FileNotFoundError, or ValueError naming what is wrong with the checkpoint.
-    """
-    torch.set_num_threads(THREADS)
-    if checkpoint:
-        return TorchEngine(load(Path(checkpoint).expanduser()))
-    spec = load_model_spec("tiny")
+def random_engine(seed: int, sizes: str = "tiny") -> TorchEngine:
+    """Random weights of `seed` in the named sizes."""
+    spec = load_model_spec(sizes)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return TorchEngine(GearVla(spec, text.make_tokens(spec)))
+        return TorchEngine(GearVla(spec, make_tokens(spec)))

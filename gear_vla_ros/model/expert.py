@@ -7,6 +7,7 @@ all three modulated by the flow time of each step (adaptive layer norm, zero at 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,12 +65,20 @@ class Expert(nn.Module):
 
     def velocity(self, noisy: Tensor, tau: Tensor, latents: Latents, state: StateTokens) -> Tensor:
         """Velocity [B, K, D] at `noisy` [B, K, D] (normalised actions) and flow times `tau` [B, K], 0 noise to 1."""
-        known = latents.detached()
+        return self.modulated(noisy, self.modulations(tau), latents.detached(), state)
+
+    def modulations(self, tau: Tensor) -> list[Tensor]:
+        """What flow times `tau` [...] do to each block, [..., 9 W], and to the end, [..., 2 W]."""
+        condition = functional.silu(self.time(time_features(tau).to(self.step.dtype)))  # [..., W]
+        layers: list[Any] = [*(block.modulation for block in self.blocks), self.modulation]
+        return [layer(condition) for layer in layers]
+
+    def modulated(self, noisy: Tensor, by: Sequence[Tensor], latents: Latents, state: StateTokens) -> Tensor:
+        """As `velocity`, with the modulations of the flow times of each step, [B, K, 9 W] and [B, K, 2 W]."""
         x = self.into(noisy) + self.step  # [B, K, W]
-        condition = functional.silu(self.time(time_features(tau).to(x.dtype)))  # [B, K, W]
-        for block, layer in zip(self.blocks, self.layers, strict=True):
-            x = block(x, condition, known.keys[layer], known.values[layer], state)
-        shift, scale = self.modulation(condition).chunk(2, dim=-1)
+        for block, part, layer in zip(self.blocks, by[:-1], self.layers, strict=True):
+            x = block(x, part, latents.keys[layer], latents.values[layer], state)
+        shift, scale = by[-1].chunk(2, dim=-1)
         velocity: Tensor = self.out(self.norm(x) * (1 + scale) + shift)  # [B, K, D]
         return velocity
 
@@ -99,9 +108,9 @@ class Block(nn.Module):
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, x: Tensor, condition: Tensor, keys: Tensor, values: Tensor, state: StateTokens) -> Tensor:
-        """`x` and `condition` [B, K, W]; keys, values [B, Hkv, N, Dh]."""
-        part = self.modulation(condition).chunk(9, dim=-1)
+    def forward(self, x: Tensor, by: Tensor, keys: Tensor, values: Tensor, state: StateTokens) -> Tensor:
+        """`x` [B, K, W]; by: this block's `modulation` of the flow times [B, K, 9 W]; keys, values [B, Hkv, N, Dh]."""
+        part = by.chunk(9, dim=-1)
         x = x + part[2] * self._among_steps(self.norm(x) * (1 + part[1]) + part[0])
         x = x + part[5] * self._to_memory(self.norm(x) * (1 + part[4]) + part[3], keys, values, state)
         moved: Tensor = x + part[8] * self.mlp(self.norm(x) * (1 + part[7]) + part[6])

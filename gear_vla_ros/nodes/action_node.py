@@ -9,18 +9,21 @@ from pydantic import Field
 
 from gear_vla_ros.contracts import ActionChunk, ArmChunk, ContractError, LatentAction, Policy, RobotState
 from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.msg import EpisodeEvent
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.node import run
 from gear_vla_ros.ros.policy_node import LatencyFigures, PolicyNode, PolicyParams
 from gear_vla_ros.ros.polling import Polled
-from gear_vla_ros.ros.topics import CHUNK, INSTRUCTION, JOINT_STATES, LATENTS
+from gear_vla_ros.ros.topics import CHUNK, EVENTS, INSTRUCTION, JOINT_STATES, LATENTS
 from gear_vla_ros.ros.workers import NewestOnly
+from gear_vla_ros.runtime.latent_use import check_usable
+from gear_vla_ros.runtime.refused import Refused
 from gear_vla_ros.runtime.under_way import under_way
 from gear_vla_ros.settings import RuntimeSpec
 
-INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INSTRUCTION))
+INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INSTRUCTION, EVENTS))
 CHECK_HZ = 20.0
 
 
@@ -35,10 +38,13 @@ class Params(PolicyParams):
 
 
 class ActionNode(PolicyNode[Params]):
-    """Executor's thread: which latents are in force. Worker: reads the newest state, `act`, publishes the chunk."""
+    """Executor's thread: which latents are in force. Worker: reads the newest state, `act`, publishes the chunk.
+
+    A chunk from before an operator's release is not under way any more, and the next one is made at once.
+    """
 
     def __init__(self) -> None:
-        super().__init__("action_node", Params, INTERFACE)
+        super().__init__("action_node", Params, INTERFACE, "fast")
         self._reader = JointStateReader(self.robot, RobotModel(self.robot))
         self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic)
         self._latents: LatentAction | None = None
@@ -50,6 +56,7 @@ class ActionNode(PolicyNode[Params]):
         self._chunks = self.advertise(CHUNK)
         self.listen(LATENTS, self._on_latents)
         self.listen(INSTRUCTION, self._on_instruction)
+        self.listen(EVENTS, self._on_event)
         self.create_timer(1.0 / CHECK_HZ, self._on_check)
         self.autostart()
 
@@ -62,28 +69,21 @@ class ActionNode(PolicyNode[Params]):
         if self._latents is not None and self._latents.instruction_id != self._instruction_id:
             self._latents = None
 
+    def _on_event(self, message: Any) -> None:
+        if message.kind == EpisodeEvent.RELEASE:
+            self._last_chunk = None
+
     def _on_latents(self, message: Any) -> None:
         if self.worker is None or self.policy is None:
             return
         latents = convert.latents_from_msg(message, self.robot)
-        if (problem := self._problem(latents, self.policy)) is not None:
-            self.health.refuse(*problem)
+        try:
+            check_usable(latents, self.policy.model_id, self._instruction_id, self.clock.now_ns(), self.robot)
+        except Refused as refused:
+            self.health.refuse(refused.cause, str(refused))
             return
         self._latents = latents
         self.worker.offer(latents)
-
-    def _problem(self, latents: LatentAction, policy: Policy) -> tuple[str, str] | None:
-        """Why these latents are not used: cause and line."""
-        age_s = (self.clock.now_ns() - latents.stamp_ns) * 1e-9
-        if latents.model_id != policy.model_id:
-            return "foreign_model", f"latents of model '{latents.model_id}', allowed '{policy.model_id}'"
-        if latents.instruction_id != self._instruction_id:
-            return "other_instruction", f"latents of {latents.instruction_id}, in force is {self._instruction_id}"
-        if age_s > self.robot.staleness.latents_s:
-            return "stale_latents", f"captured {age_s:.2f} s ago, allowed {self.robot.staleness.latents_s:g} s"
-        if age_s < -self.robot.sync.max_future_s:
-            return "future_latents", f"captured {-age_s:.2f} s ahead of now, allowed {self.robot.sync.max_future_s:g} s"
-        return None
 
     def _on_check(self) -> None:
         """Ask for another chunk of the same latents while the last one runs out."""

@@ -20,6 +20,7 @@ from gear_vla_ros.ros.running import StartError
 from gear_vla_ros.srv import ControlEpisode
 
 MIB = 2**20
+TAKE_HZ = 50.0
 Request = ControlEpisode.Request
 OUTCOMES = {
     Request.STOP: "stopped",
@@ -54,6 +55,7 @@ class RecorderNode(GearNode[Params]):
         topics = [topic for topic in topics_of(self.robot, self.params.latents) if self._subscribe(topic)]
         self._session = RecordingSession(Path(self.params.folder).expanduser(), self.robot, topics, options)
         self.serve(CONTROL, self._on_control)
+        self.create_timer(1.0 / TAKE_HZ, self._raw.take)
         self.create_timer(1.0, self._on_second)
         if self.params.autostart:
             try:
@@ -89,6 +91,7 @@ class RecorderNode(GearNode[Params]):
 
     def _start(self, operator: str, instruction: str = "") -> Path:
         self._bytes, self._told = 0, ""
+        self._raw.take()
         now_ns = self.get_clock().now().nanoseconds
         path = self._session.start(now_ns, instruction or self._instruction, operator)
         self.get_logger().info(f"recording {path}")
@@ -97,6 +100,7 @@ class RecorderNode(GearNode[Params]):
     def _stop(self, command: int, response: Any) -> None:
         if command not in OUTCOMES:
             raise RecordingError(f"command {command}: allowed 0 START, 1 STOP, 2 DISCARD, 3 SUCCESS, 4 FAILURE")
+        self._raw.take()
         writer = self._session.stop(OUTCOMES[command], self._instruction)
         if writer is None:
             raise RecordingError("no episode is being recorded, start one first")
@@ -110,6 +114,7 @@ class RecorderNode(GearNode[Params]):
             self.get_logger().info(f"{name}: subscribed again with what its publishers offer")
         writer = self._session.writer
         self.health.set("episode", writer.path if writer else "none")
+        self.health.set("GB free on the disk", self._session.free_bytes() / 1e9)
         if writer is None:
             return
         written, self._bytes = writer.accepted_bytes - self._bytes, writer.accepted_bytes
@@ -126,6 +131,7 @@ class RecorderNode(GearNode[Params]):
 
     def close(self) -> None:
         """End the episode properly, whatever ended the node."""
+        self._raw.take()
         try:
             self._session.stop("interrupted", self._instruction)
         except RecordingError as error:

@@ -21,6 +21,7 @@ from gear_vla_ros.ros.scheduling import ask_for_realtime
 from gear_vla_ros.ros.ticks import Ticks
 from gear_vla_ros.ros.topics import (
     CHUNK,
+    EVENTS,
     GRIPPER,
     INSTRUCTION,
     JOINT_STATES,
@@ -36,7 +37,7 @@ from gear_vla_ros.settings import ArmSpec, RuntimeSpec
 
 INTERFACE = Interface(
     publishes=(TARGET, TARGET_POSE, GRIPPER, STATUS),
-    subscribes=(JOINT_STATES, CHUNK, INSTRUCTION, STOP, HOLD_JOY, HOLD_BOOL),
+    subscribes=(JOINT_STATES, CHUNK, INSTRUCTION, STOP, EVENTS, HOLD_JOY, HOLD_BOOL),
     serves=(STOP_NOW, RESET),
 )
 STATUS_HZ = 10.0

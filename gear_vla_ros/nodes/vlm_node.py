@@ -41,7 +41,7 @@ class VlmNode(PolicyNode[Params]):
     """Executor's thread: inputs, joining, instructions. Worker: `think`, latents. Serves once the policy is loaded."""
 
     def __init__(self) -> None:
-        super().__init__("vlm_node", Params, INTERFACE)
+        super().__init__("vlm_node", Params, INTERFACE, "slow")
         self._reader = JointStateReader(self.robot, RobotModel(self.robot))
         self._synchroniser = Synchroniser([camera.role for camera in self.robot.cameras], self.robot.sync, self.clock)
         self._instruction: Instruction | None = None

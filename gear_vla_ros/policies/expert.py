@@ -13,6 +13,7 @@ from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.policies.handover import GIVER, Handover
 from gear_vla_ros.policies.lift import Lift, Tool
+from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.place import Bowl, Place
 from gear_vla_ros.settings import RobotSpec
 
@@ -45,8 +46,8 @@ class ExpertPolicy:
     network's keys and values would be. `act` rolls one second out from the present state alone.
     """
 
-    def __init__(self, spec: RobotSpec, checkpoint: str = "", seed: int = 0) -> None:
-        """`checkpoint` and `seed` mean nothing here; all policies are made alike."""
+    def __init__(self, spec: RobotSpec, options: PolicyOptions | None = None) -> None:
+        """`options` mean nothing here; all policies are made alike."""
         self._spec = spec
         model = RobotModel(spec)
         self._arms: list[str] = [arm.name for arm in spec.arms]
@@ -60,6 +61,11 @@ class ExpertPolicy:
     def model_id(self) -> str:
         """One per robot."""
         return f"expert-2-{self._spec.name}"
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Nothing beyond its name."""
+        return {}
 
     def accepts(self, instruction: Instruction) -> None:
         """Raises ValueError unless a known object is to be lifted or placed."""

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from gear_vla_ros.contracts import Policy
+from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.settings.errors import did_you_mean
 
@@ -17,13 +18,13 @@ def policy_names() -> tuple[str, ...]:
     return tuple(_POLICIES)
 
 
-def make_policy(name: str, spec: RobotSpec, *, checkpoint: str = "", seed: int = 0) -> Policy:
+def make_policy(name: str, spec: RobotSpec, options: PolicyOptions | None = None) -> Policy:
     """The policy of that name for a robot.
 
-    Raises ValueError naming what there is; SettingsError or OSError when a checkpoint cannot be used.
+    Raises ValueError naming what there is; SettingsError or OSError when a bundle or checkpoint cannot be used.
     """
     if name not in _POLICIES:
         raise ValueError(f"policy: found '{name}'{did_you_mean(name, _POLICIES)}; allowed {', '.join(_POLICIES)}")
     module, kind = _POLICIES[name]
-    policy: Policy = getattr(import_module(module), kind)(spec, checkpoint=checkpoint, seed=seed)
+    policy: Policy = getattr(import_module(module), kind)(spec, options)
     return policy

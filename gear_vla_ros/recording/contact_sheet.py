@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gear_vla_ros.recording.frames import Array, Pinhole, chunk_points
 from gear_vla_ros.recording.moments import Episode, Moment, read_moments
+from gear_vla_ros.recording.pictures import rgb
 from gear_vla_ros.settings import CameraSpec, RobotSpec
 
 COLUMNS = 6
@@ -112,7 +112,7 @@ def _picture(moment: Moment, camera: CameraSpec, width: int, height: int) -> Ima
     message = moment.images.get(camera.role)
     if message is None:
         return _panel("no image", width, height)
-    pixels = _pixels(message)
+    pixels = rgb(message)
     if pixels is None:
         return _panel(f"not drawn: {message.encoding}", width, height)
     large = Image.fromarray(pixels).resize((SMOOTH * width, SMOOTH * height), Image.Resampling.BICUBIC)
@@ -128,15 +128,6 @@ def _panel(text: str, width: int, height: int) -> Image.Image:
     panel = Image.new("RGB", (width, height), PANEL)
     ImageDraw.Draw(panel).text((width / 2, height / 2), text, FAINT_INK, _font(16), anchor="mm")
     return panel
-
-
-def _pixels(message: Any) -> np.ndarray | None:
-    """`[height, width, 3]` uint8 RGB of a recorded sensor_msgs/Image; None when it is not of a kind we record."""
-    height, width, step, data = message.height, message.width, message.step, message.data
-    if message.encoding not in ("rgb8", "bgr8") or not 0 < 3 * width <= step or data.size != step * height:
-        return None
-    pixels = data.reshape(height, step)[:, : 3 * width].reshape(height, width, 3)
-    return np.ascontiguousarray(pixels if message.encoding == "rgb8" else pixels[:, :, ::-1])
 
 
 def _lines(moment: Moment, optical_frame: str, pinhole: Pinhole) -> Iterator[tuple[str, Array, int | None]]:

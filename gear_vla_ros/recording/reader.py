@@ -31,9 +31,12 @@ class EpisodeReader:
     reading ended before the file's proper end.
     """
 
-    def __init__(self, path: Path) -> None:
-        """path: an episode's folder, or an .mcap. Raises RecordingError if there is none."""
-        self.file = _mcap_file(path)
+    def __init__(self, path: Path, checksums: bool = True) -> None:
+        """path: an episode's folder, or an .mcap. checksums: false for one that was read with them before.
+
+        Raises RecordingError if there is none.
+        """
+        self.file, self._checksums = _mcap_file(path), checksums
         self.about: dict[str, str] = {}
         self.attachments: dict[str, bytes] = {}
         self.problem = ""
@@ -46,7 +49,7 @@ class EpisodeReader:
         """Messages of `topics` (None: all) as bytes. A damaged end stops it and is told in `problem`."""
         with self.file.open("rb") as stream:
             try:
-                for record in StreamReader(stream, validate_crcs=True).records:
+                for record in StreamReader(stream, validate_crcs=self._checksums).records:
                     if isinstance(record, Message):
                         channel = self._channels[record.channel_id]
                         if topics is None or channel.topic in topics:

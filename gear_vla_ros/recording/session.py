@@ -1,5 +1,6 @@
 """Episode after episode in one folder: what the recorder_node and the operator's commands drive."""
 
+import shutil
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,13 @@ class RecordingSession:
         self._topics = tuple(topics)
         self._latched = {topic.name: deque[tuple[int, bytes]](maxlen=topic.latched) for topic in self._topics}
         self.writer: EpisodeWriter | None = None
+
+    def free_bytes(self) -> int:
+        """What the disk of the episodes has left."""
+        folder = self._root
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
 
     def start(self, now_ns: int, instruction: str = "", operator: str = "") -> Path:
         """Begin the next episode; what is latched comes first. Raises RecordingError (disk, or one is running)."""

@@ -2,8 +2,10 @@
 
 import struct
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +35,10 @@ class Track:
 
 @dataclass
 class Survey:
-    """What an episode holds. robot: as it was attached, None without. problem: why reading ended early, or empty."""
+    """What an episode holds. robot: as it was attached, None without. problem: why reading ended early, or empty.
+
+    kept: (time of publication [ns], message) of topics that were asked for.
+    """
 
     path: Path
     tracks: dict[str, Track]
@@ -44,6 +49,7 @@ class Survey:
     joint_ns: NDArray[np.int64]
     positions: NDArray[np.float64]
     poses: dict[str, list[tuple[int, NDArray[np.float64]]]]
+    kept: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -57,12 +63,16 @@ class Survey:
         return min((track.log_ns[0] for track in self.tracks.values() if track.log_ns), default=0)
 
 
-def survey(path: Path, robot: RobotSpec | None = None) -> Survey:
-    """Read all of an episode. robot: in place of the attached one. Raises RecordingError when there is no file."""
+def survey(path: Path, robot: RobotSpec | None = None, keep: Collection[str] = ()) -> Survey:
+    """Read all of an episode. robot: in place of the attached one. keep: topics whose messages are wanted.
+
+    Raises RecordingError when there is no file.
+    """
     reader = EpisodeReader(path)
     tracks: dict[str, Track] = {}
     joints: list[tuple[int, list[str], NDArray[np.float64]]] = []
     poses: dict[str, list[tuple[int, NDArray[np.float64]]]] = {}
+    kept: dict[str, list[tuple[int, Any]]] = {topic: [] for topic in keep}
     for raw in reader.raw():
         track = tracks.setdefault(raw.topic, Track(raw.type))
         _note(track, raw)
@@ -72,6 +82,8 @@ def survey(path: Path, robot: RobotSpec | None = None) -> Survey:
         elif raw.topic.endswith("/target_pose"):
             at = reader.decode(raw).pose.position
             poses.setdefault(raw.topic, []).append((track.stamps_ns[-1], np.array([at.x, at.y, at.z])))
+        if raw.topic in kept:
+            kept[raw.topic].append((raw.publish_ns or raw.log_ns, reader.decode(raw)))
     names = joints[0][1] if joints else []
     same = [(ns, q) for ns, found, q in joints if found == names and len(q) == len(names)]
     return Survey(
@@ -84,7 +96,15 @@ def survey(path: Path, robot: RobotSpec | None = None) -> Survey:
         joint_ns=np.array([ns for ns, _ in same], dtype=np.int64),
         positions=np.stack([q for _, q in same]) if same else np.zeros((0, len(names))),
         poses=poses,
+        kept=kept,
     )
+
+
+def attached_robot(path: Path) -> RobotSpec | None:
+    """The robot an episode was recorded with, from its beginning; None where it is not attached."""
+    reader = EpisodeReader(path)
+    next(reader.raw(), None)
+    return _attached(reader.attachments)
 
 
 def expected_topics(robot: RobotSpec) -> set[str]:

@@ -106,7 +106,7 @@ def _arm_chunk(message: ArmChunkMsg, spec: RobotSpec) -> ArmChunk:
 def target_to_msg(target: CartesianTarget, spec: RobotSpec) -> CartesianTargetMsg:
     """`spec` names the frames of the poses."""
     message = CartesianTargetMsg(
-        sequence=target.sequence, grade=int(target.grade), source=to_msg(target.source_stamp_ns)
+        sequence=target.sequence, grade=int(target.grade), source=to_msg(target.source_stamp_ns), driver=target.driver
     )
     message.header.stamp = to_msg(target.stamp_ns)
     for arm, part in target.arms.items():
@@ -127,6 +127,7 @@ def target_from_msg(message: CartesianTargetMsg, spec: RobotSpec) -> CartesianTa
         arms={part.arm: _arm_target(part, spec) for part in message.arms},
         grade=Grade(message.grade),
         source_stamp_ns=to_ns(message.source),
+        driver=message.driver,
     )
 
 
@@ -146,6 +147,7 @@ def status_to_msg(status: FollowerStatus, stamp_ns: int, tick_jitter_p99_ms: flo
     message = PolicyStatus(
         grade=int(status.grade),
         causes=list(status.causes),
+        driver=status.driver,
         faults=[FaultCount(cause=cause, count=count) for cause, count in sorted(status.faults.items())],
         instruction_id=status.instruction_id,
         chunk_sequence=status.chunk_sequence,

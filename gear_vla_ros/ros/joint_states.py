@@ -33,10 +33,8 @@ class JointStateReader:
         names = list(message.name)
         if names != self._names:
             self._find(names)
-        position = _numbers("position", message.position, names)
-        velocity = (
-            _numbers("velocity", message.velocity, names) if message.velocity else self._slope(stamp_ns, position)
-        )
+        position = numbers("position", message.position, names)
+        velocity = numbers("velocity", message.velocity, names) if message.velocity else self._slope(stamp_ns, position)
         arms = {arm: self._arm(arm, position, velocity) for arm in self._index}
         state = RobotState(stamp_ns, arms)
         self._last = stamp_ns, position
@@ -73,11 +71,12 @@ class JointStateReader:
         }
 
 
-def _numbers(field: str, values: Any, names: list[str]) -> Array:
-    numbers = np.array(values, dtype=np.float64)
-    if len(numbers) != len(names):
-        raise ContractError(f"joint_state.{field}: {len(numbers)} values, allowed {len(names)}, one a name")
-    if not np.isfinite(numbers).all():
-        name = names[int(np.argmin(np.isfinite(numbers)))]
+def numbers(field: str, values: Any, names: list[str]) -> Array:
+    """One finite number a name. Raises ContractError."""
+    found = np.array(values, dtype=np.float64)
+    if len(found) != len(names):
+        raise ContractError(f"joint_state.{field}: {len(found)} values, allowed {len(names)}, one a name")
+    if not np.isfinite(found).all():
+        name = names[int(np.argmin(np.isfinite(found)))]
         raise ContractError(f"joint_state.{field}: NaN or infinity at '{name}', allowed are finite numbers")
-    return numbers
+    return found

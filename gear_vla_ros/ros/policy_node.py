@@ -2,12 +2,14 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from gear_vla_ros.contracts import Policy
+from gear_vla_ros.engines.bundle import Paths
+from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import make_policy
 from gear_vla_ros.ros.clocks import RosClock
 from gear_vla_ros.ros.health import Health
@@ -25,7 +27,12 @@ class PolicyParams(RobotParams):
     """What both nodes take."""
 
     policy: str = Field(default="expert", description="policy by name: expert or gear_vla")
-    checkpoint: str = Field(default="", description="checkpoint folder of gear_vla; empty: random tiny weights")
+    checkpoint: str = Field(
+        default="", description="engine bundle or checkpoint folder of gear_vla; empty: random tiny weights"
+    )
+    backend: Literal["auto", "tensorrt", "onnxruntime", "torch"] = Field(
+        default="auto", description="of a bundle, the first to try; auto: the fastest that is installed"
+    )
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of random weights and of the flow's noise")
     autostart: bool = Field(default=True, description="configure and activate at start")
 
@@ -51,7 +58,7 @@ class LatencyFigures:
 
 
 class PolicyNode(GearLifecycleNode[P], abc.ABC):
-    """configure makes the policy, activate warms it up and starts the worker, deactivate ends the worker.
+    """configure makes the policy for its `path`, activate warms it up and starts the worker, deactivate ends it.
 
     Callbacks run in the executor's thread; `think` and `act` run in the worker, on the newest input.
     """
@@ -59,8 +66,9 @@ class PolicyNode(GearLifecycleNode[P], abc.ABC):
     policy: Policy | None = None
     worker: NewestOnly[Any, Any] | None = None
 
-    def __init__(self, name: str, params: type[P], interface: Interface) -> None:
+    def __init__(self, name: str, params: type[P], interface: Interface, path: Literal["slow", "fast"]) -> None:
         super().__init__(name, params, interface)
+        self._paths: Paths = frozenset({path})
         self.clock = RosClock(self)
         self._why = ""
 
@@ -117,8 +125,12 @@ class PolicyNode(GearLifecycleNode[P], abc.ABC):
 
     def _configure(self) -> None:
         params: PolicyParams = self.params
-        self.policy = make_policy(params.policy, self.robot, checkpoint=params.checkpoint, seed=params.seed)
+        options = PolicyOptions(params.checkpoint, params.seed, params.backend, self._paths)
+        self.policy = make_policy(params.policy, self.robot, options)
         self.health.set("model", self.policy.model_id)
+        for name, fact in self.policy.about.items():
+            self.health.set(name, fact)
+            self.get_logger().info(f"{name}: {fact}")
 
     def _activate(self) -> None:
         assert self.policy is not None

@@ -14,7 +14,7 @@ from rclpy.serialization import deserialize_message
 from gear_vla_ros.ros.interface import Interface, Topic, declared
 
 
-class _NeverRuns(CallbackGroup):
+class NeverRuns(CallbackGroup):
     """The executor leaves members of this group out of what it waits for."""
 
     def can_execute(self, entity: Any) -> bool:
@@ -38,7 +38,7 @@ class Polled:
         profile = QoSProfile(
             depth=depth, reliability=topic.qos.reliability, durability=topic.qos.durability, history=topic.qos.history
         )
-        self._group = _NeverRuns()
+        self._group = NeverRuns()
         self._subscription = node.create_subscription(
             topic.type, name or topic.name, _ignore, profile, callback_group=self._group, raw=True
         )

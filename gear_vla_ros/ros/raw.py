@@ -1,7 +1,11 @@
-"""Subscriptions that hand over serialised messages as they came, whatever QoS their publishers offer."""
+"""Subscriptions whose serialised messages are taken as they came, whatever QoS their publishers offer.
+
+Nothing wakes the node with a message: it takes all that came when it wants to. At some hundred messages a second that
+costs a fraction of a callback each, and the times of reception are the middleware's anyway.
+"""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -10,6 +14,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from gear_vla_ros.recording.topics import RecordedTopic
+from gear_vla_ros.ros.polling import NeverRuns
+from gear_vla_ros.ros.quiet_events import quieten
 
 OnMessage = Callable[[RecordedTopic, int, int, bytes], None]
 
@@ -25,7 +31,7 @@ def message_class(type_name: str) -> type[Any]:
 
 
 class RawSubscriptions:
-    """One subscription a topic; `on_message(topic, received [ns], published [ns], bytes)` in the executor's thread.
+    """One subscription a topic; `take` calls `on_message(topic, received [ns], published [ns], bytes)`.
 
     A publisher that offers less than expected (best effort, volatile) is met at the next `adapt`.
     """
@@ -35,11 +41,24 @@ class RawSubscriptions:
         self._topics: dict[str, RecordedTopic] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._unmatched: set[str] = set()
+        self._group = NeverRuns()
 
     def add(self, topic: RecordedTopic) -> None:
         """Subscribe. Raises LookupError on a type that is not there."""
         self._topics[topic.name] = topic
         self._subscribe(topic, topic.reliable or topic.latched > 0, topic.latched > 0)
+
+    def take(self) -> None:
+        """Hand over everything that came since the last call, in the order it came."""
+        came: list[tuple[int, int, str, bytes]] = []
+        for name, subscription in self._subscriptions.items():
+            handle = subscription.handle
+            with handle:
+                while (taken := handle.take_message(subscription.msg_type, True)) is not None:
+                    data, info = taken
+                    came.append((info["received_timestamp"], info["source_timestamp"], name, data))
+        for received_ns, published_ns, name, data in sorted(came, key=_received):
+            self._on_message(self._topics[name], received_ns, published_ns, data)
 
     def adapt(self) -> list[str]:
         """Subscribe again, with what their publishers offer, to topics that did not match; their names."""
@@ -50,6 +69,8 @@ class RawSubscriptions:
             reliable = all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
             latched = all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
             self._subscribe(self._topics[name], reliable, latched)
+        if names:
+            quieten(self._node)
         return names
 
     def _subscribe(self, topic: RecordedTopic, reliable: bool, latched: bool) -> None:
@@ -59,12 +80,18 @@ class RawSubscriptions:
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
 
-        def take(data: bytes, info: Mapping[str, Any] | None = None) -> None:
-            now_ns = self._node.get_clock().now().nanoseconds if info is None else 0
-            received_ns = info["received_timestamp"] if info else now_ns
-            self._on_message(topic, received_ns, info["source_timestamp"] if info else now_ns, data)
-
-        self._subscriptions[topic.name] = self._node.create_subscription(
-            message_class(topic.type), topic.name, take, profile, raw=True,
+        subscription = self._node.create_subscription(
+            message_class(topic.type), topic.name, _ignore, profile, raw=True,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: self._unmatched.add(topic.name)),
         )  # fmt: skip
+        # Its events stay with the executor, its messages do not.
+        subscription.callback_group = self._group
+        self._subscriptions[topic.name] = subscription
+
+
+def _received(message: tuple[int, int, str, bytes]) -> int:
+    return message[0]
+
+
+def _ignore(message: Any) -> None:
+    """Never called."""

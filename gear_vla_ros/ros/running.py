@@ -22,6 +22,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation as rcl
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from gear_vla_ros.ros.quiet_events import quieten
 from gear_vla_ros.settings import SettingsError
 
 BAD_START = 2
@@ -77,6 +78,7 @@ def _spin(node: Any, executor: Executor) -> int:
 
     Not by `spin_until_future_complete`: it hangs one more callback on the future with every turn.
     """
+    quieten(node)
     executor.add_node(node)
     wake = node.create_guard_condition(_nothing)
     node.ended.add_done_callback(lambda _: wake.trigger())

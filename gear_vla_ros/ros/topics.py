@@ -32,7 +32,7 @@ COMMANDS: Mapping[CommandInterface, Topic] = {
 }
 STATUS = Topic("/gear_vla/status", PolicyStatus, qos.RESULT, "grade, causes and figures of the execution, 10 Hz")
 STOP = Topic("/gear_vla/stop", Bool, qos.COMMAND, "true stops and latches until a reset")
-EVENTS = Topic("/gear_vla/episode_events", EpisodeEvent, qos.RESULT, "success and failure, from simulator or operator")
+EVENTS = Topic("/gear_vla/episode_events", EpisodeEvent, qos.RESULT, "success, failure, and who drives")
 
 SET_INSTRUCTION = Service("/gear_vla/set_instruction", SetInstruction, "say what to do")
 RESET = Service("/gear_vla/reset", Reset, "release a latched stop")

@@ -9,6 +9,7 @@ from gear_vla_ros.contracts import (
     Instruction,
     RobotState,
 )  # fmt: skip
+from gear_vla_ros.runtime.helm import Helm
 from gear_vla_ros.runtime.hold_to_run import HoldToRun
 from gear_vla_ros.runtime.refused import Refused
 from gear_vla_ros.runtime.safety import Guard, SafetyFilter
@@ -50,6 +51,7 @@ class Follower:
         self._tracking = Tracking(runtime.tracking_error_max_m, runtime.tracking_error_max_rad)
         self._watchdogs = Watchdogs(clock)
         self._watchdogs.expect("joint_states", spec.staleness.joint_states_s)
+        self._helm = Helm()
         self._hold = HoldToRun(clock, spec.operator.timeout_s) if hold_to_run else None
         self._ledger = Ledger()
         self._state: RobotState | None = None
@@ -80,16 +82,20 @@ class Follower:
         self._watchdogs.fed("joint_states", state.stamp_ns)
 
     def on_instruction(self, instruction: Instruction) -> None:
-        """The instruction in force; another one than before drops the running chunk, so the arms brake to a hold."""
+        """The instruction in force; another one than before drops the policy's chunk, so the arms brake to a hold."""
         if instruction.id != self._instruction_id:
             self._instruction_id = instruction.id
-            self._timeline.clear()
+            if self._helm.operator is None:
+                self._timeline.clear()
 
     def on_chunk(self, chunk: ActionChunk) -> None:
-        """Follow a chunk. Raises Refused with cause `stopped`, `instruction`, or one of `Timeline.accept`; counted."""
+        """Follow a chunk. Raises Refused with cause `stopped`, `instruction`, or one of `Helm.check` and
+        `Timeline.accept`; counted. A person's chunk takes over, by the seam as any other."""
         try:
+            now_ns = self._now()
             self._check_wanted(chunk)
-            self._timeline.accept(chunk, self._now())
+            self._timeline.accept(chunk, now_ns)
+            self._helm.follows(chunk)
         except Refused as refused:
             self._ledger.count(f"chunk_{refused.cause}")
             raise
@@ -97,9 +103,16 @@ class Follower:
     def _check_wanted(self, chunk: ActionChunk) -> None:
         if self._stopped is not None:
             raise Refused("stopped", f"chunk {chunk.sequence}: stopped by {self._stopped}, allowed after a reset")
-        if chunk.instruction_id != self._instruction_id:
+        self._helm.check(chunk)
+        if not chunk.by_operator and chunk.instruction_id != self._instruction_id:
             in_force = "none is in force" if self._instruction_id is None else f"in force is {self._instruction_id}"
             raise Refused("instruction", f"chunk {chunk.sequence}: of instruction {chunk.instruction_id}, {in_force}")
+
+    def on_release(self, operator: str, stamp_ns: int) -> None:
+        """The operator of that name gave the robot back at `stamp_ns`: it brakes, and goes on with the next chunk of
+        the policy whose anchor was captured after that. Of another name: without effect."""
+        if self._helm.release(operator, min(stamp_ns, self._now())):
+            self._timeline.clear()
 
     def on_hold(self, pressed: bool) -> None:
         """A message of the hold-to-run button; without effect where none is asked for."""
@@ -112,8 +125,10 @@ class Follower:
         self._timeline.clear()
 
     def reset(self) -> None:
-        """Release a stop; following goes on with the next chunk."""
-        self._stopped = None
+        """Release a stop, and an operator who fell silent; following goes on with the next chunk."""
+        self._stopped, now_ns = None, self._now()
+        if self._helm.operator is not None and self._timeline.sample(now_ns) is None:
+            self.on_release(self._helm.operator, now_ns)
 
     def tick(self) -> CartesianTarget | None:
         """The target for now; None until the first state."""
@@ -131,17 +146,18 @@ class Follower:
         targets, limited = self._filter.step(desired, grade, min(elapsed_s, LONGEST_TICK * self._period_s))
         self._ledger.enter(findings, limited)
         self._sequence += 1
-        source_ns = 0
+        source_ns, driver = 0, ""
         if sample is not None and grade < Grade.HOLD:
-            source_ns = sample.chunk.stamp_ns
+            source_ns, driver = sample.chunk.stamp_ns, sample.chunk.model_id
             self._note_command(sample.chunk, now_ns)
-        return CartesianTarget(now_ns, self._sequence, targets, grade, source_ns)
+        return CartesianTarget(now_ns, self._sequence, targets, grade, source_ns, driver)
 
     def _now(self) -> int:
         """The present; when the clock was set back, nothing that was captured before has a place in it."""
         now_ns = self._clock.now_ns()
         if now_ns < self._seen_ns:
             self._timeline.clear()
+            self._helm.restart()
             self._watchdogs.restart()
             if self._hold is not None:
                 self._hold.restart()
@@ -170,6 +186,8 @@ class Follower:
 
     def _shortcomings(self, sample: Sample | None, now_ns: int) -> list[Finding]:
         """What is wrong with the chunk, or that there is none."""
+        if self._helm.operator is not None:
+            return [] if sample is not None else [(Grade.HOLD, "teleop_silent")]
         if self._instruction_id is None:
             return [(Grade.HOLD, "no_instruction")]
         if sample is None:
@@ -190,6 +208,7 @@ class Follower:
         return FollowerStatus(
             grade=ledger.grade,
             causes=ledger.causes,
+            driver=self._helm.operator or ("" if chunk is None else chunk.model_id),
             faults=dict(ledger.faults),
             grades=dict(ledger.grades),
             instruction_id=0 if chunk is None else chunk.instruction_id,

@@ -17,6 +17,7 @@ class FollowerStatus:
 
     grade: Grade
     causes: tuple[str, ...]
+    driver: str
     faults: Mapping[str, int]
     grades: Mapping[Grade, int]
     instruction_id: int

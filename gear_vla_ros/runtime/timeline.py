@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gear_vla_ros.contracts import ActionChunk
 from gear_vla_ros.runtime.refused import Refused
-from gear_vla_ros.runtime.seams import SEAMS
+from gear_vla_ros.runtime.seams import SEAMS, switch
 from gear_vla_ros.runtime.track import Course, Desired, Track
 
 RATE_HZ = (10.0, 100.0)
@@ -24,7 +24,8 @@ class Timeline:
     """Chunks joined by a seam. A late chunk is entered where its time is, so latency skips steps exactly. One thread.
 
     arms: names that every chunk must have (None: any). max_future_s: how far ahead of now an anchor's stamp may be.
-    window_s: how long the seams `blend` and `ensemble` take from one chunk to the next.
+    window_s: how long the seams `blend` and `ensemble` take from one chunk to the next. A person's chunks come at
+    every tick and always `switch`: averaged, they would lag behind his hand.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Timeline:
         window_s: float = 0.2,
     ) -> None:
         self._join = SEAMS[seam](window_s)
+        self._join_operator = switch(window_s)
         self._arms = None if arms is None else set(arms)
         self._max_future_ns = round(max_future_s * 1e9)
         self._course: Course | None = None
@@ -43,7 +45,7 @@ class Timeline:
         """Follow `chunk` from now on.
 
         Raises Refused with cause `past` (its last step is over), `future` (its anchor was captured ahead of now),
-        `sequence` (not after the running chunk), `arms` or `rate`.
+        `sequence` (not after the running chunk of the same maker), `arms` or `rate`.
         """
         self._check_fit(chunk)
         if chunk.end_ns <= now_ns:
@@ -52,9 +54,11 @@ class Timeline:
             ahead, allowed = (chunk.stamp_ns - now_ns) * 1e-9, self._max_future_ns * 1e-9
             raise Refused("future", f"chunk {chunk.sequence}: stamp {ahead:.3f} s ahead of now, allowed {allowed:g} s")
         running = self._running(now_ns)
-        if running is not None and chunk.sequence <= running.chunk.sequence:
+        same = running is not None and running.chunk.model_id == chunk.model_id
+        if running is not None and same and chunk.sequence <= running.chunk.sequence:
             raise Refused("sequence", f"chunk {chunk.sequence}: allowed is after {running.chunk.sequence}, which runs")
-        self._course = self._join(running, Track(chunk), now_ns)
+        join = self._join_operator if chunk.by_operator else self._join
+        self._course = join(running, Track(chunk), now_ns)
 
     def _check_fit(self, chunk: ActionChunk) -> None:
         if self._arms is not None and set(chunk.arms) != self._arms:

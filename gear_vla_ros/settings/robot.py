@@ -10,6 +10,7 @@ from gear_vla_ros.settings.guard import GuardSpec
 from gear_vla_ros.settings.loading import Spec, load
 from gear_vla_ros.settings.operator import OperatorSpec
 from gear_vla_ros.settings.paths import named_file, share_dir
+from gear_vla_ros.settings.teleop import TeleopSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Topic = Annotated[str, Field(pattern=r"^/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$")]
@@ -242,6 +243,7 @@ class RobotSpec(Spec):
     sync: SyncSpec = SyncSpec()
     guard: GuardSpec = GuardSpec()
     operator: OperatorSpec = OperatorSpec()
+    teleop: TeleopSpec = TeleopSpec()
     sim: SimSpec = SimSpec()
 
     @model_validator(mode="after")
@@ -255,6 +257,7 @@ class RobotSpec(Spec):
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:
                 raise ValueError(f"{what} {', '.join(repeated)} more than once")
+        self.teleop.check({arm.name: len(arm.joints) for arm in self.arms})
         topics = [arm.driver_states.topic for arm in self.arms if arm.driver_states is not None]
         if topics and (len(set(topics)) != len(self.arms) or self.joint_states_topic in topics):
             named = f"with a topic of its own, not {self.joint_states_topic}"

@@ -23,7 +23,7 @@ def test_every_node_is_described_with_its_topics_and_parameters():
     text = docs.describe_nodes()
     assert "| publishes | `/gear_vla/target` | gear_vla_ros/CartesianTarget | COMMAND |" in text
     assert "| `max_rate_hz` | `10.0` | float, 0.1 to 100 |" in text
-    assert text.count("### ") == 9
+    assert text.count("### ") == 10
 
 
 def test_marks_that_are_missing_are_said(tmp_path):

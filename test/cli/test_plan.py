@@ -28,6 +28,16 @@ def test_options_add_and_leave_out_nodes(tmp_path):
     assert "joint_state_node" not in names(sim="gazebo", policy="gear_vla", robot="agilex")
 
 
+def test_a_person_drives_beside_a_policy_or_without_one():
+    assert "teleop_node" not in names()
+    plan = make_plan(Options(teleop="joy"))
+    teleop = next(node for node in plan.nodes if node.name == "teleop_node")
+    assert teleop.parameters["device"] == "joy"
+    assert {"action_node", "vlm_node"} <= {node.name for node in plan.nodes}
+    assert names(sim="none", teleop="joy", policy="none") == ["ik_node", "target_node", "teleop_node"]
+    assert names(teleop="leader", policy="none") == ["sim_node", "ik_node", "target_node", "teleop_node"]
+
+
 @pytest.mark.parametrize(
     ("sim", "asked", "held"), [("none", "auto", True), ("none", "off", False), ("mujoco", "on", True)]
 )
@@ -52,6 +62,9 @@ def test_simulation_stays_on_loopback_and_real_robots_keep_their_network():
         ({"sim": "mujco"}, r"sim: found 'mujco'; did you mean 'mujoco'\?; allowed mujoco, gazebo, none"),
         ({"policy": "exprt"}, r"policy: found 'exprt'; did you mean 'expert'"),
         ({"network": "wifi"}, r"network: found 'wifi'; allowed auto, loopback"),
+        ({"teleop": "joi"}, r"teleop: found 'joi'; did you mean 'joy'\?; allowed keyboard, joy, twist, leader, vr"),
+        ({"policy": "none"}, "policy: none, so nothing moves the robot; choose teleop"),
+        ({"policy": "none", "teleop": "joy", "instruction": "go"}, "with policy none nobody follows it"),
         ({"sim": "none"}, "policy: expert needs the simulator's ground truth"),
         ({"cameras": "realsense"}, "realsense and sim: mujoco would publish the same topics"),
         ({"cameras": "realsense", "sim": "none", "policy": "gear_vla", "robot": "ldt01"}, "has a serial"),
@@ -64,7 +77,7 @@ def test_wrong_words_are_refused_with_what_is_allowed(options, message):
 
 
 def test_planned_parameters_are_parameters_of_the_nodes(tmp_path):
-    for node in make_plan(Options(record=str(tmp_path), instruction="pick up the red cube")).nodes:
+    for node in make_plan(Options(record=str(tmp_path), instruction="pick up the red cube", teleop="vr")).nodes:
         params = import_module(f"gear_vla_ros.nodes.{node.executable}").Params
         assert set(node.parameters) <= set(params.model_fields), node.name
         params.model_validate(dict(node.parameters))
@@ -82,3 +95,17 @@ def test_command_lines_quote_what_yaml_would_change():
 
 def test_every_option_has_a_help():
     assert all(option.metadata["help"] for option in dataclasses.fields(Options))
+
+
+def test_two_machines_share_the_nodes_and_find_each_other_by_address():
+    options = Options(robot="franka", policy="gear_vla", sim="none", peers="10.0.0.2, 10.0.0.3")
+    whole = [node.name for node in make_plan(options).nodes]
+    policy, robot = (make_plan(dataclasses.replace(options, machine=name)) for name in ("policy", "robot"))
+    assert [node.name for node in policy.nodes] == ["action_node", "vlm_node"]
+    assert sorted([*whole]) == sorted(node.name for plan in (policy, robot) for node in plan.nodes)
+    assert policy.environment["ROS_STATIC_PEERS"] == "10.0.0.2;10.0.0.3"
+    assert policy.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("two_machines.xml")
+    with pytest.raises(ValueError, match=r"peers: '10\.0\.0\.2, 10\.0\.0\.3' with network: loopback"):
+        make_plan(dataclasses.replace(options, network="loopback"))
+    with pytest.raises(ValueError, match="machine: found 'gpu'; allowed all, robot, policy"):
+        make_plan(dataclasses.replace(options, machine="gpu"))

@@ -74,9 +74,16 @@ def test_expert_lifts_the_named_cube(robot, tmp_path):
 
 
 @pytest.mark.e2e
-def test_the_network_runs_through_the_same_path(tmp_path):
+def test_the_exported_network_runs_through_the_same_path(tmp_path):
     """Random weights lift nothing: the run fails as a task, and every part of the path is at work."""
-    done, episode = demo(tmp_path, "--robot", "franka", "--policy", "gear_vla", "--time-limit", "12")
+    bundle = tmp_path / "bundle"
+    words = [sys.executable, "-m", "gear_vla_ros.cli.main", "export", "tiny", "--robot", "franka", "-o", str(bundle)]
+    made = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "expert.velocity: cosine 1.000000" in made.stdout and "step.logits: cosine 1.000000" in made.stdout
+    words = ["--robot", "franka", "--policy", "gear_vla", "--checkpoint", str(bundle), "--time-limit", "12"]
+    done, episode = demo(tmp_path, *words, "--verbose")
+    assert done.stdout.count("engine: onnxruntime") == 2, done.stdout
     assert done.returncode == 1, done.stdout + done.stderr
     report = json.loads((episode / "report.json").read_text())
     assert "time limit" in report["reason"]

@@ -100,6 +100,15 @@ class Peer:
                     found = {key.removeprefix("refused "): int(value) for key, value in pairs.items()}
         return found
 
+    def value(self, key):
+        """A figure or fact of the node under test, from its newest diagnostics; empty before the first."""
+        found = ""
+        for array in self.received["/diagnostics"]:
+            for status in array.status:
+                if status.name == self.under_test:
+                    found = next((pair.value for pair in status.values if pair.key == key), found)
+        return found
+
     def settled_refused(self):
         """`refused`, once it counts all that was sent before this call: the diagnostics after the next say it."""
         arrays = self.received["/diagnostics"]

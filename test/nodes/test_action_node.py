@@ -8,10 +8,11 @@ from test_vlm_node import PIXELS, SPEC, TEXT, cube
 
 from gear_vla_ros.contracts import ArmState, Instruction, Observation, RobotState
 from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.msg import EpisodeEvent
 from gear_vla_ros.policies.registry import make_policy
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.stamps import to_ns
-from gear_vla_ros.ros.topics import CHUNK, INSTRUCTION, JOINT_STATES, LATENTS
+from gear_vla_ros.ros.topics import CHUNK, EVENTS, INSTRUCTION, JOINT_STATES, LATENTS
 
 HOME = np.array(SPEC.arms[0].home)
 
@@ -84,6 +85,17 @@ def test_the_same_latents_give_another_chunk_before_the_last_one_ends(graph):
     count = len(graph.chunks)
     graph.spin(0.5)
     assert len(graph.chunks) == count
+
+
+def test_when_an_operator_gives_the_robot_back_there_is_a_chunk_at_once(graph):
+    """Latents are good for a second and a chunk for half of one: without releases there are three."""
+    release = EpisodeEvent(kind=EpisodeEvent.RELEASE, source="teleop/joy")
+    graph.say(EVENTS, release)
+    latents = graph.think()
+    graph.every(0.1, lambda: graph.say(EVENTS, release))
+    graph.until(lambda: len(graph.after(latents)) >= 4, "four chunks")
+    graph.still()
+    graph.robot_runs()
 
 
 @pytest.mark.parametrize(

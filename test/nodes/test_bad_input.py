@@ -246,6 +246,7 @@ class TestVlmNode:
     [
         ("target_node", {"robot": "frnka"}, "did you mean 'franka'"),
         ("target_node", {"slow_factor": 3.0}, "slow_factor: found 3.0"),
+        ("teleop_node", {"device": "joi"}, "did you mean 'joy'"),
         ("vlm_node", {"policy": "exprt"}, "did you mean 'expert'"),
         ("vlm_node", {"max_rate_hz": 0.0}, "max_rate_hz: found 0.0"),
         ("vlm_node", {"instruction": "compose a symphony", "use_scene": True}, "compose a symphony"),

@@ -8,7 +8,9 @@ import pytest
 from gear_vla_ros.contracts import ArmState, Instruction, Observation, RobotState
 from gear_vla_ros.contracts.conformance import PolicyConformance
 from gear_vla_ros.kinematics.robot_model import RobotModel
-from gear_vla_ros.policies.gear_vla import GearVlaPolicy, letterbox
+from gear_vla_ros.policies.arrays import letterbox
+from gear_vla_ros.policies.gear_vla import GearVlaPolicy
+from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.settings import load_robot
 
 
@@ -27,7 +29,7 @@ class OnRobot(PolicyConformance):
     robot = ""
 
     def make_policy(self):
-        return GearVlaPolicy(load_robot(self.robot), seed=1)
+        return GearVlaPolicy(load_robot(self.robot), PolicyOptions(seed=1))
 
     def make_observation(self):
         return observation(self.robot)
@@ -47,7 +49,7 @@ def policy():
 
 
 def test_seeds_are_other_models(policy):
-    assert policy.model_id != GearVlaPolicy(load_robot("franka"), seed=5).model_id
+    assert policy.model_id != GearVlaPolicy(load_robot("franka"), PolicyOptions(seed=5)).model_id
     assert policy.model_id != GearVlaPolicy(load_robot("agilex")).model_id
 
 
@@ -58,10 +60,10 @@ def test_what_is_missing_or_wrong_is_named(policy):
         policy.think(blind)
     with pytest.raises(ValueError, match=r"state\.arms: left, right, allowed right"):
         policy.think(dataclasses.replace(seen, state=observation("agilex").state))
-    with pytest.raises(ValueError, match="bytes, allowed 127"):
+    with pytest.raises(ValueError, match="300 tokens, allowed 1 to 127"):
         policy.accepts(Instruction(1, "x" * 300))
     with pytest.raises(FileNotFoundError, match=r"no spec\.yaml"):
-        GearVlaPolicy(load_robot("franka"), checkpoint="/nowhere")
+        GearVlaPolicy(load_robot("franka"), PolicyOptions(checkpoint="/nowhere"))
 
 
 def test_random_weights_move_a_little(policy):

@@ -6,12 +6,13 @@ import sys
 import pytest
 
 from gear_vla_ros.contracts import Policy
+from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import make_policy, policy_names
 from gear_vla_ros.settings import load_robot
 
 
 def test_expert_by_name():
-    policy = make_policy("expert", load_robot("franka"), checkpoint="", seed=3)
+    policy = make_policy("expert", load_robot("franka"), PolicyOptions(seed=3))
     assert isinstance(policy, Policy)
     assert policy_names() == ("expert", "gear_vla")
 

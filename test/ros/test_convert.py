@@ -232,6 +232,7 @@ def test_a_wrong_instruction_is_refused_with_one_line(instruction, line):
 def test_a_status_says_grade_causes_and_counts():
     status = FollowerStatus(
         grade=Grade.HOLD, causes=("stale_joint_states", "chunk_end"), faults={"b": 2, "a": 1}, grades={Grade.HOLD: 3},
+        driver="teleop/joy",
         instruction_id=4, chunk_sequence=5, chunk_age_s=0.5, remaining_s=0.25, capture_to_command_ms=80.0,
     )  # fmt: skip
     message = over_the_wire(convert.status_to_msg(status, 7, 1.5))
@@ -239,4 +240,4 @@ def test_a_status_says_grade_causes_and_counts():
     assert [(fault.cause, fault.count) for fault in message.faults] == [("a", 1), ("b", 2)]
     assert (message.instruction_id, message.chunk_sequence, to_ns(message.header.stamp)) == (4, 5, 7)
     assert (message.chunk_age_s, message.remaining_s, message.capture_to_command_ms) == (0.5, 0.25, 80.0)
-    assert message.tick_jitter_p99_ms == 1.5
+    assert (message.tick_jitter_p99_ms, message.driver) == (1.5, "teleop/joy")

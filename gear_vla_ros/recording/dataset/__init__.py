@@ -1,0 +1,1 @@
+"""Recorded episodes as training data: LeRobot datasets, written and read."""

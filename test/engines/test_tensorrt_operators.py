@@ -1,0 +1,64 @@
+"""Every operator of every exported graph, in both precisions, against what TensorRT's parser is documented to read."""
+
+import onnx
+import pytest
+import torch
+from bundles import ROBOTS, TEXT_TOKENS, smaller
+
+from gear_vla_ros.engines.export import write_graph
+from gear_vla_ros.engines.graphs import graphs
+from gear_vla_ros.engines.tensorrt_operators import CONSTANT_AXES, OPERATORS
+
+NAMES = {
+    onnx.TensorProto.FLOAT: "float32",
+    onnx.TensorProto.BFLOAT16: "bfloat16",
+    onnx.TensorProto.INT32: "int32",
+    onnx.TensorProto.INT64: "int64",
+    onnx.TensorProto.BOOL: "bool",
+    onnx.TensorProto.UINT8: "uint8",
+}
+AXES_AT = {"Pad": 3, "Slice": 3, "ReduceMax": 1, "ReduceMean": 1, "Squeeze": 1, "Unsqueeze": 1}
+
+
+def test_tensorrt_reads_every_operator(bundle):
+    assert problems(bundle.folder) == []
+
+
+@pytest.mark.parametrize("decoding", ["autoregressive", "parallel"])
+def test_tensorrt_reads_every_operator_in_bfloat16(tmp_path, decoding):
+    model = smaller(decoding=decoding).requires_grad_(False).to(torch.bfloat16)
+    for name, graph in graphs(model, tuple(ROBOTS.values()), TEXT_TOKENS).items():
+        write_graph(graph, tmp_path / f"{name}.onnx")
+    assert problems(tmp_path) == []
+
+
+def problems(folder):
+    """What TensorRT would not read, one line each."""
+    problems, seen = [], set()
+    for file in sorted(folder.glob("*.onnx")):
+        graph = onnx.shape_inference.infer_shapes(onnx.load(file), strict_mode=True).graph
+        types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+        types |= {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
+        constants = {tensor.name for tensor in graph.initializer}
+        for node in graph.node:
+            seen.add(node.op_type)
+            allowed = OPERATORS.get(node.op_type)
+            if allowed is None or node.domain:
+                problems.append(f"{file.name}: {node.domain}.{node.op_type} is not in the table")
+                continue
+            for name in filter(None, node.input):
+                if (kind := NAMES[types[name]]) not in allowed | {"bool", "int64"} & _indices(node):
+                    problems.append(f"{file.name}: {node.op_type} of {kind}")
+            if node.op_type in CONSTANT_AXES and len(node.input) > AXES_AT[node.op_type]:
+                axes = node.input[AXES_AT[node.op_type]]
+                if axes and axes not in constants:
+                    problems.append(f"{file.name}: {node.op_type}: axes are not constant")
+    assert {"MatMul", "Softmax", "Cast"} <= seen
+    return problems
+
+
+def _indices(node):
+    """Types of the inputs that are shapes, indices or conditions and no data."""
+    if node.op_type in {"Expand", "Gather", "GatherND", "Pad", "ReduceMax", "ReduceMean", "Reshape", "Slice"}:
+        return {"int64"}
+    return {"int64"} if node.op_type in {"Split", "Squeeze", "Tile", "Unsqueeze"} else set()
