@@ -9,6 +9,7 @@ from rich.console import Console
 from gear_vla_ros.cli import main_episodes, main_networks
 from gear_vla_ros.cli.options import Backend, Checkpoint, PolicyName, Robot, Seed, console, option
 from gear_vla_ros.cli.plan import Options, make_plan
+from gear_vla_ros.cli.sim import sims
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.settings import SettingsError, robot_names
 from gear_vla_ros.settings.paths import share_dir
@@ -162,6 +163,7 @@ def docs(
 
 app.add_typer(main_networks.app)
 app.add_typer(main_episodes.app)
+app.add_typer(sims, name="sim")
 
 
 def main() -> int:

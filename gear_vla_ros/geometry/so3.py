@@ -1,5 +1,7 @@
 """Rotations: matrices, quaternions (x, y, z, w), rot6d and rotation vectors, batched over leading axes."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ def skew(v: Array) -> Array:
 
 def exp(rotvec: Array) -> Array:
     """Rotation matrices `[..., 3, 3]` of rotation vectors `[..., 3]` in radians (Rodrigues)."""
+    if rotvec.ndim == 1:
+        return _exp_of_one(rotvec)
     angle = np.linalg.norm(rotvec, axis=-1)[..., None, None]
     k = skew(rotvec)
     sin_term = np.sinc(angle / np.pi)
@@ -26,14 +30,40 @@ def exp(rotvec: Array) -> Array:
     return result
 
 
+def _exp_of_one(rotvec: Array) -> Array:
+    """As `exp`, of one vector: numpy's overhead is ten times the arithmetic."""
+    x, y, z = rotvec.tolist()
+    angle = math.sqrt(x * x + y * y + z * z)
+    a = math.sin(angle) / angle if angle > _SMALL else 1.0
+    half = math.sin(angle / 2) / (angle / 2) if angle > _SMALL else 1.0
+    b = 0.5 * half * half
+    return np.array(
+        [
+            [1 - b * (y * y + z * z), b * x * y - a * z, b * x * z + a * y],
+            [b * x * y + a * z, 1 - b * (x * x + z * z), b * y * z - a * x],
+            [b * x * z - a * y, b * y * z + a * x, 1 - b * (x * x + y * y)],
+        ]
+    )
+
+
 def log(rotation: Array) -> Array:
     """Rotation vectors `[..., 3]` with angles in [0, pi] of rotation matrices `[..., 3, 3]`."""
+    if rotation.ndim == 2:
+        return _log_of_one(rotation)
     q = to_quat(rotation)
     q = np.where(q[..., 3:] < 0, -q, q)
     sin_half = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
     angle = 2 * np.arctan2(sin_half, q[..., 3:])
     scale = np.where(sin_half > _SMALL, angle / np.maximum(sin_half, _SMALL), 2.0)
     return q[..., :3] * scale
+
+
+def _log_of_one(rotation: Array) -> Array:
+    x, y, z, w = _quat_of_one(rotation)
+    sin_half = math.sqrt(x * x + y * y + z * z)
+    angle = 2 * math.atan2(sin_half, abs(w))
+    scale = math.copysign(angle / sin_half if sin_half > _SMALL else 2.0, w)
+    return np.array([x * scale, y * scale, z * scale])
 
 
 def angle_between(a_R_b: Array, a_R_c: Array) -> Array:
@@ -47,6 +77,8 @@ def to_quat(rotation: Array) -> Array:
 
     Takes the row with the largest diagonal of the symmetric matrix 4 q q^T (Shepperd 1978).
     """
+    if rotation.ndim == 2:
+        return np.array(_quat_of_one(rotation))
     m = rotation
     trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
     qq = np.empty((*m.shape[:-2], 4, 4))
@@ -60,6 +92,19 @@ def to_quat(rotation: Array) -> Array:
     row = np.take_along_axis(qq, best[..., None, None], axis=-2)[..., 0, :]
     result: Array = row / np.linalg.norm(row, axis=-1, keepdims=True)
     return result
+
+
+def _quat_of_one(rotation: Array) -> tuple[float, float, float, float]:
+    """As `to_quat`, of one matrix."""
+    (a, b, c), (d, e, f), (g, h, i) = rotation.tolist()
+    diagonal = (1 + a - e - i, 1 - a + e - i, 1 - a - e + i, 1 + a + e + i)
+    xy, xz, yz, xw, yw, zw = b + d, c + g, f + h, h - f, c - g, d - b
+    rows = (
+        (diagonal[0], xy, xz, xw), (xy, diagonal[1], yz, yw), (xz, yz, diagonal[2], zw), (xw, yw, zw, diagonal[3])
+    )  # fmt: skip
+    x, y, z, w = rows[diagonal.index(max(diagonal))]
+    length = math.sqrt(x * x + y * y + z * z + w * w)
+    return x / length, y / length, z / length, w / length
 
 
 def from_quat(quat: Array) -> Array:

@@ -65,9 +65,10 @@ class Guard:
         full = np.zeros(self._model.pin_model.nv)
         for name, speed in speeds.items():
             full[self._v[name]] = speed
+        twists_of: dict[int, Array] = {}
         for near in self.near(state):
             share = np.sqrt(max(0.0, near.distance_m - self._spec.stop_m) / (self._spec.slow_m - self._spec.stop_m))
-            for arm in self._closing(near, full):
+            for arm in self._closing(near, full, twists_of):
                 if arm in verdicts:
                     verdicts[arm] = min(verdicts[arm], (float(share), "near"))
         return verdicts
@@ -115,8 +116,8 @@ class Guard:
         margin = float(np.min(left[heading] / self._spec.joint_margin_rad, initial=1.0))
         return verdict if margin >= 1.0 else min(verdict, (max(SLOWEST, margin), "joint_limit"))
 
-    def _closing(self, near: Near, speeds: Array) -> list[str]:
-        """Arms of the pair that move towards the other shape, or that touch it."""
+    def _closing(self, near: Near, speeds: Array, twists_of: dict[int, Array]) -> list[str]:
+        """Arms of the pair that move towards the other shape, or that touch it. twists_of: known ones, by joint."""
         away = near.points[1] - near.points[0]
         length = float(np.linalg.norm(away))
         if length < TOUCHING_M:
@@ -124,15 +125,17 @@ class Guard:
         direction = away / length * (1.0 if near.distance_m > 0 else -1.0)
         found = []
         for arm, joint, point, sign in zip(near.arms, near.joints, near.points, (1.0, -1.0), strict=True):
-            if arm is not None and sign * float(self._velocity(joint, point, speeds) @ direction) > STILL:
+            if arm is not None and sign * float(self._velocity(joint, point, speeds, twists_of) @ direction) > STILL:
                 found.append(arm)
         return found
 
-    def _velocity(self, joint: int, point: Array, speeds: Array) -> Array:
+    def _velocity(self, joint: int, point: Array, speeds: Array, twists_of: dict[int, Array]) -> Array:
         """Of a point [m] that the joint carries, in the world frame."""
-        jacobian = pin.getJointJacobian(self._model.pin_model, self._data, joint, pin.LOCAL_WORLD_ALIGNED)
-        twist = jacobian @ speeds
-        velocity: Array = twist[:3] + np.cross(twist[3:], point - self._data.oMi[joint].translation)
+        if joint not in twists_of:
+            jacobian = pin.getJointJacobian(self._model.pin_model, self._data, joint, pin.LOCAL_WORLD_ALIGNED)
+            twists_of[joint] = jacobian @ speeds
+        twist = twists_of[joint]
+        velocity: Array = twist[:3] + pin.skew(twist[3:]) @ (point - self._data.oMi[joint].translation)
         return velocity
 
     def _carrier(self, joint: int) -> str | None:

@@ -8,31 +8,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import ActionChunk, ArmChunk, Instruction, KvCache, LatentAction, Observation, RobotState
-from gear_vla_ros.contracts.naming import lifted_object
+from gear_vla_ros.contracts.naming import understood
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.policies.handover import GIVER, Handover
 from gear_vla_ros.policies.lift import Lift, Tool
 from gear_vla_ros.policies.options import PolicyOptions
+from gear_vla_ros.policies.place import Bowl, Place
 from gear_vla_ros.settings import RobotSpec
 
 Array = NDArray[np.float64]
 
 STEPS, RATE_HZ = 30, 30.0
-_POSE, _SIZE = slice(1, 10), slice(10, 13)
-_PACKED = 13
+_POSE, _SIZE, _GOAL_POSE, _GOAL_SIZE = slice(2, 11), slice(11, 14), slice(14, 23), slice(23, 26)
+_PACKED = 26
+TASKS = ("lift", "place", "handover")
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a slow pass decided: which arm lifts what. size: full extents `[3]` in m."""
+    """What a slow pass decided: which arm lifts what, or places what where. size: full extents `[3]` in m.
 
+    bowl: where to; the object itself, unused, where there is none.
+    """
+
+    task: str
     arm: str
     world_T_object: Array
     size: Array
+    bowl: Bowl
 
 
 class ExpertPolicy:
-    """Lifts the object that the instruction names.
+    """Lifts the object that the instruction names, puts it into the bowl that it names, or passes it on.
 
     `think` looks up the object and chooses the arm; its decision travels inside the `LatentAction`, packed where the
     network's keys and values would be. `act` rolls one second out from the present state alone.
@@ -44,14 +52,15 @@ class ExpertPolicy:
         model = RobotModel(spec)
         self._arms: list[str] = [arm.name for arm in spec.arms]
         self._world_T_base: dict[str, Array] = {arm: model.world_T_base(arm) for arm in self._arms}
-        self._lift: dict[str, Lift] = {arm.name: Lift(_stroke(spec, arm.name)) for arm in spec.arms}
+        self._lift: dict[str, Lift] = {arm.name: Lift(arm.gripper.stroke) for arm in spec.arms}
+        self._handover = Handover(self._lift, np.array(spec.sim.table_center))
         self._thoughts = self._acts = 0
         self._chosen: tuple[int, str] = (0, "")
 
     @property
     def model_id(self) -> str:
         """One per robot."""
-        return f"expert-1-{self._spec.name}"
+        return f"expert-2-{self._spec.name}"
 
     @property
     def about(self) -> Mapping[str, str]:
@@ -59,19 +68,28 @@ class ExpertPolicy:
         return {}
 
     def accepts(self, instruction: Instruction) -> None:
-        """Raises ValueError unless a known object is to be lifted."""
-        lifted_object(instruction.text)
+        """Raises ValueError unless a known object is to be lifted or placed."""
+        understood(instruction.text)
 
     def think(self, observation: Observation) -> LatentAction:
         """Find the object, choose the arm. Raises ValueError without ground truth or without the object."""
         if observation.scene is None:
             raise ValueError("observation.scene: none; the expert needs the simulator's ground truth")
         begun = time.perf_counter_ns()
-        name = lifted_object(observation.instruction.text, observation.scene)
-        target = observation.scene[name]
-        arm = self._choose(observation.instruction.id, target.world_T_object)
+        request = understood(observation.instruction.text, observation.scene)
+        target = observation.scene[request.object]
+        goal = observation.scene[request.goal or request.object]
+        if request.task == "handover":
+            if len(self._arms) < 2:
+                raise ValueError(f"instruction.text: a handover needs two arms, robot {self._spec.name} has one")
+            arm = GIVER
+        else:
+            arm = self._choose(observation.instruction.id, target.world_T_object)
+        decision = Decision(
+            request.task, arm, target.world_T_object, target.size, Bowl(goal.world_T_object, goal.size)
+        )
         self._thoughts += 1
-        packed = _pack(self._arms.index(arm), target.world_T_object, target.size)
+        packed = _pack(self._arms.index(arm), decision)
         return LatentAction(
             stamp_ns=observation.stamp_ns,
             sequence=self._thoughts,
@@ -99,7 +117,9 @@ class ExpertPolicy:
             model_id=self.model_id,
             instruction_id=latents.instruction_id,
             latent_sequence=latents.sequence,
-            arms={arm: self._arm_chunk(arm, state, decision) for arm in state.arms},
+            arms=self._passing(state, decision)
+            if decision.task == "handover"
+            else {arm: self._arm_chunk(arm, state, decision) for arm in state.arms},
             rate_hz=RATE_HZ,
         )
 
@@ -125,9 +145,11 @@ class ExpertPolicy:
         world_T_anchor = self._world_T_base[arm] @ base_T_anchor
         lift, tool, world_T_object = self._lift[arm], Tool(world_T_anchor, gripper), decision.world_T_object
         holds, poses, commands = lift.holds(tool, world_T_object, decision.size), [], []
+        is_open = Place(lift).is_open(tool, decision.size)
         for _ in range(STEPS):
             before = tool.world_T_tcp
-            tool, command = lift.step(tool, world_T_object, decision.size, 1 / RATE_HZ, may_lift=holds)
+            tool, command = self._step(arm, tool, world_T_object, decision, holds, is_open)
+            holds = holds and command < 0.5
             if holds:
                 world_T_object = tool.world_T_tcp @ se3.inverse(before) @ world_T_object
             poses.append(tool.world_T_tcp)
@@ -135,20 +157,55 @@ class ExpertPolicy:
         anchor_T_tcp = se3.inverse(world_T_anchor) @ np.stack(poses)
         return ArmChunk(base_T_anchor, anchor_T_tcp, np.array(commands))
 
+    def _passing(self, state: RobotState, decision: Decision) -> dict[str, ArmChunk]:
+        """Both arms together; the bar goes with whoever holds it."""
+        tools = {
+            arm: Tool(self._world_T_base[arm] @ one.base_T_tcp, one.gripper) for arm, one in state.arms.items()
+        }
+        world_T_bar, size = decision.world_T_object, decision.size
+        grips = self._handover.grips(tools, world_T_bar, size)
+        holder = "right" if grips.taker else GIVER if grips.giver else None
+        anchors = {arm: tool.world_T_tcp for arm, tool in tools.items()}
+        poses: dict[str, list[Array]] = {arm: [] for arm in tools}
+        commands: dict[str, list[float]] = {arm: [] for arm in tools}
+        for _ in range(STEPS):
+            stepped = self._handover.step(tools, world_T_bar, size, grips, 1 / RATE_HZ)
+            if holder is not None:
+                moved = stepped[holder][0].world_T_tcp @ se3.inverse(tools[holder].world_T_tcp)
+                world_T_bar = moved @ world_T_bar
+            tools = {arm: tool for arm, (tool, _) in stepped.items()}
+            for arm, (tool, command) in stepped.items():
+                poses[arm].append(tool.world_T_tcp)
+                commands[arm].append(command)
+        return {
+            arm: ArmChunk(
+                state.arms[arm].base_T_tcp, se3.inverse(anchors[arm]) @ np.stack(poses[arm]), np.array(commands[arm])
+            )
+            for arm in state.arms
+        }
+
+    def _step(
+        self, arm: str, tool: Tool, world_T_object: Array, decision: Decision, may_lift: bool, may_leave: bool
+    ) -> tuple[Tool, float]:
+        """One step of the task, 1 / RATE_HZ long."""
+        lift, size, dt = self._lift[arm], decision.size, 1 / RATE_HZ
+        if decision.task == "place":
+            return Place(lift).step(tool, world_T_object, size, decision.bowl, dt, may_lift, may_leave)
+        return lift.step(tool, world_T_object, size, dt, may_lift)
+
     def _unpack(self, latents: LatentAction) -> Decision:
         values = latents.cache.keys.astype(np.float64).ravel()
-        if len(values) != _PACKED or not 0 <= round(values[0]) < len(self._arms):
+        indices = [round(value) for value in values[:2]]
+        if len(values) != _PACKED or not (0 <= indices[0] < len(TASKS) and 0 <= indices[1] < len(self._arms)):
             raise ValueError(f"latents.cache: {list(latents.cache.keys.shape)}, allowed [1, 1, 1, {_PACKED}]")
-        return Decision(self._arms[round(values[0])], se3.from_xyz_rot6d(values[_POSE]), values[_SIZE])
+        bowl = Bowl(se3.from_xyz_rot6d(values[_GOAL_POSE]), values[_GOAL_SIZE])
+        pose = se3.from_xyz_rot6d(values[_POSE])
+        return Decision(TASKS[indices[0]], self._arms[indices[1]], pose, values[_SIZE], bowl)
 
 
-def _pack(arm: int, world_T_object: Array, size: Array) -> NDArray[np.float32]:
-    """`[1, 1, 1, 13]`: arm index, xyz and rot6d, size."""
-    values = np.concatenate([[arm], se3.to_xyz_rot6d(world_T_object), size])
+def _pack(arm: int, decision: Decision) -> NDArray[np.float32]:
+    """`[1, 1, 1, 26]`: task and arm index; xyz, rot6d and size of the object; the same of the bowl."""
+    object_pose, bowl = se3.to_xyz_rot6d(decision.world_T_object), decision.bowl
+    goal = [se3.to_xyz_rot6d(bowl.world_T_bowl), bowl.size]
+    values = np.concatenate([[TASKS.index(decision.task), arm], object_pose, decision.size, *goal])
     return values.astype(np.float32).reshape(1, 1, 1, _PACKED)
-
-
-def _stroke(spec: RobotSpec, arm: str) -> float:
-    """Opening between the fingers at 1 [m]: all fingers move alike."""
-    gripper = spec.arm(arm).gripper
-    return abs(gripper.open - gripper.closed) * (1 + len(gripper.mimic))

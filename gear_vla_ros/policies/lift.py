@@ -20,6 +20,8 @@ HELD_ACROSS_M, HELD_ALONG_M = 0.03, 0.08
 SLACK = 0.08
 """Opening beyond the object's width that still counts as holding it."""
 TABLE_CLEARANCE_M = 0.012
+FITTING = 0.85
+"""Widest sides that are grasped, by the stroke."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Lift:
 
     def holds(self, tool: Tool, world_T_object: Array, size: Array) -> bool:
         """Whether the fingers are as wide as the object, and around it."""
-        grasp, width = _grasp(tool.world_T_tcp, world_T_object, size)
+        grasp, width = self._grasp(tool.world_T_tcp, world_T_object, size)
         held_at = min(width / self.stroke_m, 1.0)
         away = tool.world_T_tcp[:3, 3] - grasp[:3, 3]
         around = float(np.linalg.norm(away[:2])) < HELD_ACROSS_M and abs(float(away[2])) < HELD_ALONG_M
@@ -52,7 +54,7 @@ class Lift:
         may_lift: False while fingers are only foreseen to hold the object: whoever follows late must not lift before
         they do.
         """
-        grasp, width = _grasp(tool.world_T_tcp, world_T_object, size)
+        grasp, width = self._grasp(tool.world_T_tcp, world_T_object, size)
         held_at = min(width / self.stroke_m, 1.0)
         away = tool.world_T_tcp[:3, 3] - grasp[:3, 3]
         across, up = float(np.linalg.norm(away[:2])), float(away[2])
@@ -62,36 +64,36 @@ class Lift:
                 return tool, 0.0
             top = tool.world_T_tcp.copy()
             top[2, 3] = max(top[2, 3], LIFT_M + float(size[2]))
-            return Tool(_towards(tool.world_T_tcp, top, LIFT_M_S, dt), tool.opening), 0.0
+            return Tool(towards(tool.world_T_tcp, top, LIFT_M_S, dt), tool.opening), 0.0
         if across < AT_ACROSS_M and abs(up) < AT_UP_M and turn < 2 * ALIGNED_RAD:
             return Tool(tool.world_T_tcp, max(held_at, tool.opening - FINGER_1_S * dt)), 0.0
         opening = min(1.0, tool.opening + FINGER_1_S * dt)
         if across < OVER_M and turn < ALIGNED_RAD and opening > held_at + SLACK:
-            return Tool(_towards(tool.world_T_tcp, grasp, DESCEND_M_S, dt), opening), 1.0
+            return Tool(towards(tool.world_T_tcp, grasp, DESCEND_M_S, dt), opening), 1.0
         hover = grasp.copy()
         hover[2, 3] += HOVER_M
         if across > 2 * OVER_M and up < 0.8 * HOVER_M:
             hover[:3, :3], hover[:2, 3] = tool.world_T_tcp[:3, :3], tool.world_T_tcp[:2, 3]
-        return Tool(_towards(tool.world_T_tcp, hover, CRUISE_M_S, dt), opening), 1.0
+        return Tool(towards(tool.world_T_tcp, hover, CRUISE_M_S, dt), opening), 1.0
+
+    def _grasp(self, world_T_tcp: Array, world_T_object: Array, size: Array) -> tuple[Array, float]:
+        """`world_T_grasp` from straight above, closing across the fitting sides that need the least turn; the width."""
+        sides = world_T_object[:3, :3].copy()
+        sides[2] = 0.0
+        lengths = np.linalg.norm(sides, axis=0)
+        flat = [axis for axis in range(3) if lengths[axis] > 0.5]
+        fitting = [axis for axis in flat if size[axis] < FITTING * self.stroke_m] or flat
+        closing = world_T_tcp[:3, 1]
+        best = max(fitting, key=lambda axis: abs(float(sides[:, axis] @ closing)) / lengths[axis])
+        y = sides[:, best] / lengths[best] * (np.sign(sides[:, best] @ closing) or 1.0)
+        x_y_z_down = [[-y[1], y[0], 0.0], y, [0.0, 0.0, -1.0]]
+        rotation = np.array(x_y_z_down).T
+        position = world_T_object[:3, 3].copy()
+        position[2] = max(position[2], TABLE_CLEARANCE_M)
+        return se3.from_rotation_translation(rotation, position), float(size[best])
 
 
-def _grasp(world_T_tcp: Array, world_T_object: Array, size: Array) -> tuple[Array, float]:
-    """`world_T_grasp` from straight above, closing across the sides that need the least turn; and the width there."""
-    sides = world_T_object[:3, :3].copy()
-    sides[2] = 0.0
-    lengths = np.linalg.norm(sides, axis=0)
-    flat = [axis for axis in range(3) if lengths[axis] > 0.5]
-    closing = world_T_tcp[:3, 1]
-    best = max(flat, key=lambda axis: abs(float(sides[:, axis] @ closing)) / lengths[axis])
-    y = sides[:, best] / lengths[best] * (np.sign(sides[:, best] @ closing) or 1.0)
-    z = np.array([0.0, 0.0, -1.0])
-    rotation = np.stack([np.cross(y, z), y, z], axis=1)
-    position = world_T_object[:3, 3].copy()
-    position[2] = max(position[2], TABLE_CLEARANCE_M)
-    return se3.from_rotation_translation(rotation, position), float(size[best])
-
-
-def _towards(world_T_now: Array, world_T_goal: Array, speed: float, dt: float) -> Array:
+def towards(world_T_now: Array, world_T_goal: Array, speed: float, dt: float) -> Array:
     """One step towards the goal, both parts arriving no faster than allowed."""
     way = se3.difference(world_T_now, world_T_goal)
     metres, radians = float(np.linalg.norm(way[:3])), float(np.linalg.norm(way[3:]))

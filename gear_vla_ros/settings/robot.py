@@ -42,6 +42,11 @@ class GripperSpec(Spec):
             raise ValueError("kind 'with_arm' takes no topic, kind 'position_array' needs one")
         return self
 
+    @property
+    def stroke(self) -> float:
+        """Opening between the fingers at 1, in the joint's unit: all fingers move alike."""
+        return abs(self.open - self.closed) * (1 + len(self.mimic))
+
     def position_of(self, opening: float) -> float:
         """Position of `joint` for an opening from 0 to 1; what is beyond is taken as the end."""
         return self.closed + min(max(float(opening), 0.0), 1.0) * (self.open - self.closed)

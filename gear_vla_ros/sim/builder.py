@@ -1,4 +1,4 @@
-"""The MuJoCo model of a robot at a table: its URDF, actuators as its controllers, cameras, cubes."""
+"""The MuJoCo model of a robot at a table: its URDF, actuators as its controllers, cameras, and a scene."""
 
 import math
 import re
@@ -8,17 +8,16 @@ from gear_vla_ros.sim import gl
 gl.choose()
 
 import mujoco  # noqa: E402
+import numpy as np  # noqa: E402
 
+from gear_vla_ros.geometry import so3  # noqa: E402
 from gear_vla_ros.settings import ArmSpec, CameraSpec, RobotSpec  # noqa: E402
+from gear_vla_ros.sim.objects import FRICTION, add_thing  # noqa: E402
+from gear_vla_ros.sim.scene import Look, Scene  # noqa: E402
 
 TIMESTEP_S = 0.0025
 MIN_BUFFER = 640, 480
 """Pictures up to this size can be drawn whatever the YAML says."""
-CUBE_M = 0.04
-CUBE_KG = 0.05
-STIFF = [2.5 * TIMESTEP_S, 1.0]
-"""Time constant and damping of an object's contacts: fingers sink in by less than a millimetre at their full force."""
-RGBA = {"red": (0.85, 0.1, 0.1, 1.0), "green": (0.1, 0.65, 0.15, 1.0), "blue": (0.1, 0.25, 0.85, 1.0)}
 ARM_STIFFNESS = 45.0
 """Actuator stiffness [Nm/rad] a Nm of the joint's effort limit: a few mm of lag at working speed, as a real arm has."""
 FINGER_STIFFNESS = 1500.0
@@ -29,22 +28,22 @@ _ALL = _OBJECTS | sum(_SIDES.values())
 _URDF_OPTIONS = '<mujoco><compiler fusestatic="false" discardvisual="false" balanceinertia="true"/></mujoco>'
 
 
-def build(spec: RobotSpec) -> mujoco.MjModel:
+def build(spec: RobotSpec, scene: Scene) -> mujoco.MjModel:
     """The compiled model: arms and fingers as in the URDF, one actuator a joint under the joint's name, one camera a
-    role, free bodies `<colour>_cube`.
+    role, free bodies under the names of the scene's things.
 
     Raises FileNotFoundError, or ValueError when MuJoCo refuses the URDF.
     """
     text = spec.urdf_path().read_text(encoding="utf-8")
     world = mujoco.MjSpec.from_string(re.sub(r"(<robot\s[^>]*>)", rf"\1{_URDF_OPTIONS}", text, count=1))
     _options(world)
-    _drawing(world, spec)
+    _drawing(world, spec, scene.look)
     _robot(world, spec)
     for camera in spec.cameras:
-        _camera(world, camera)
-    _table(world, spec)
-    for colour in RGBA:
-        _cube(world, colour)
+        _camera(world, camera, scene.look.head_offset if camera.role == "head" else (0.0,) * 6)
+    _table(world, spec, scene.look)
+    for thing in scene.things:
+        add_thing(world, thing, TIMESTEP_S, _OBJECTS, _ALL)
     return world.compile()
 
 
@@ -56,15 +55,16 @@ def _options(world: mujoco.MjSpec) -> None:
     option.impratio = 10
 
 
-def _drawing(world: mujoco.MjSpec, spec: RobotSpec) -> None:
+def _drawing(world: mujoco.MjSpec, spec: RobotSpec, look: Look) -> None:
     """Without multisampling: in software it costs more than the rest of the picture."""
     world.visual.quality.offsamples = 0
     world.visual.global_.offwidth = max(spec.sim.camera_width, MIN_BUFFER[0])
     world.visual.global_.offheight = max(spec.sim.camera_height, MIN_BUFFER[1])
-    world.visual.headlight.ambient = [0.45, 0.45, 0.45]
-    world.visual.headlight.diffuse = [0.4, 0.4, 0.4]
+    world.visual.headlight.ambient = [look.ambient] * 3
+    world.visual.headlight.diffuse = [look.headlight] * 3
     world.visual.map.znear, world.visual.map.zfar = 0.01, 10.0
-    world.worldbody.add_light(pos=[0.3, 0.6, 2.0], dir=[0.1, -0.3, -1.0], castshadow=False)
+    position, direction = look.lamp
+    world.worldbody.add_light(pos=position, dir=direction, diffuse=look.lamp_rgb, castshadow=False)
 
 
 def _robot(world: mujoco.MjSpec, spec: RobotSpec) -> None:
@@ -85,7 +85,7 @@ def _robot(world: mujoco.MjSpec, spec: RobotSpec) -> None:
             geom.group = 2 if drawn else 3
             geom.contype = 0 if drawn or side is None else _SIDES[side]
             geom.conaffinity = 0 if drawn or side is None else _ALL & ~_SIDES[side]
-            geom.friction = [1.2, 0.02, 0.0005]
+            geom.friction = FRICTION
             geom.condim = 4
 
 
@@ -111,29 +111,32 @@ def _actuators(world: mujoco.MjSpec, arm: ArmSpec) -> None:
         actuator.set_to_position(kp=kp, dampratio=1.0)
 
 
-def _camera(world: mujoco.MjSpec, camera: CameraSpec) -> None:
+def _camera(world: mujoco.MjSpec, camera: CameraSpec, offset: tuple[float, ...]) -> None:
     """MuJoCo's cameras look along -z with y up; optical frames along z with y down."""
     fovy = 2 * math.degrees(math.atan(camera.height / (2 * camera.fy)))
-    world.body(camera.frame).add_camera(name=camera.role, quat=[0.0, 1.0, 0.0, 0.0], fovy=fovy)
+    x, y, z, w = so3.to_quat(so3.exp(np.array(offset[3:])) @ np.diag([1.0, -1.0, -1.0])).tolist()
+    world.body(camera.frame).add_camera(name=camera.role, pos=offset[:3], quat=[w, x, y, z], fovy=fovy)
 
 
-def _table(world: mujoco.MjSpec, spec: RobotSpec) -> None:
+def _table(world: mujoco.MjSpec, spec: RobotSpec, look: Look) -> None:
     (x, y), top = spec.sim.table_center, spec.sim.table_height
-    world.worldbody.add_geom(
+    table = world.worldbody.add_geom(
         name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[x, y, top - 0.02], size=[0.8, 0.8, 0.02],
-        rgba=[0.62, 0.5, 0.38, 1.0], contype=_OBJECTS, conaffinity=_ALL, friction=[1.0, 0.01, 0.001],
+        rgba=[*look.table_rgb, 1.0], contype=_OBJECTS, conaffinity=_ALL, friction=[1.0, 0.01, 0.001],
     )  # fmt: skip
     world.worldbody.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, top - 0.75], size=[4, 4, 0.1],
-        rgba=[0.35, 0.37, 0.4, 1.0], contype=_OBJECTS, conaffinity=_ALL,
+        rgba=[*look.floor_rgb, 1.0], contype=_OBJECTS, conaffinity=_ALL,
     )  # fmt: skip
+    if look.table_texture is not None:
+        table.material, table.rgba = _material(world, look.table_texture).name, [1.0, 1.0, 1.0, 1.0]
 
 
-def _cube(world: mujoco.MjSpec, colour: str) -> None:
-    body = world.worldbody.add_body(name=f"{colour}_cube")
-    body.add_freejoint(name=f"{colour}_cube_joint")
-    body.add_geom(
-        name=f"{colour}_cube", type=mujoco.mjtGeom.mjGEOM_BOX, size=[CUBE_M / 2] * 3, mass=CUBE_KG,
-        rgba=RGBA[colour], contype=_OBJECTS, conaffinity=_ALL, condim=4, friction=[1.2, 0.02, 0.0005],
-        priority=1, solref=STIFF, solimp=[0.98, 0.995, 0.001, 0.5, 2.0],
-    )  # fmt: skip
+def _material(world: mujoco.MjSpec, picture: np.ndarray) -> "mujoco.MjsMaterial":
+    texture = world.add_texture(
+        name="table", type=mujoco.mjtTexture.mjTEXTURE_2D, width=picture.shape[1], height=picture.shape[0], nchannel=3
+    )
+    texture.data = picture.tobytes()
+    material = world.add_material(name="table", texrepeat=[1.0, 1.0])
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "table"
+    return material

@@ -20,7 +20,7 @@ class Renderer:
         if gl.choose() == gl.NONE:
             raise RuntimeError(gl.HOW_TO_GET)
         self._model = world.model
-        self._data = mujoco.MjData(world.model)
+        self._data, self._placed = mujoco.MjData(world.model), False
         self._renderer = mujoco.Renderer(world.model, height, width)
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = [group in _DRAWN_GROUPS for group in range(len(self._option.geomgroup))]
@@ -35,11 +35,14 @@ class Renderer:
         """Copy the state to draw. Call it while nobody steps the world."""
         self._data.qpos[:] = world.data.qpos
         self._data.time = world.data.time
+        self._placed = False
 
     def render(self, role: ViewRole) -> NDArray[np.uint8]:
         """`[height, width, 3]` uint8 RGB of one camera, of the state taken last."""
-        mujoco.mj_kinematics(self._model, self._data)
-        mujoco.mj_camlight(self._model, self._data)
+        if not self._placed:
+            mujoco.mj_kinematics(self._model, self._data)
+            mujoco.mj_camlight(self._model, self._data)
+            self._placed = True
         self._renderer.update_scene(self._data, camera=role, scene_option=self._option)
         image: NDArray[np.uint8] = self._renderer.render()
         return image

@@ -169,3 +169,49 @@ def test_latents_of_another_shape_are_refused(width):
     latents = dataclasses.replace(policy.think(seen), cache=KvCache(wrong, wrong))
     with pytest.raises(ValueError, match=r"latents\.cache"):
         policy.act(latents, seen.state)
+
+
+def bar(spec):
+    x, y = spec.sim.table_center
+    pose = se3.from_xyz_rpy(np.array([x, y + 0.1, 0.015]), np.array([0.0, 0.0, 0.1]))
+    return {"red_bar": SceneObject("red_bar", pose, np.array([0.03, 0.24, 0.03]), "red")}
+
+
+def test_a_handover_needs_two_arms():
+    spec = load_robot("franka")
+    with pytest.raises(ValueError, match="a handover needs two arms, robot franka has one"):
+        ExpertPolicy(spec).think(
+            observation(spec, scene=bar(spec), instruction=Instruction(1, "hand the red bar to the right arm"))
+        )
+
+
+def test_in_a_handover_the_left_arm_begins_and_the_right_one_waits():
+    spec = load_robot("agilex")
+    policy = ExpertPolicy(spec)
+    seen = observation(spec, scene=bar(spec), instruction=Instruction(1, "hand the red bar to the right arm"))
+    chunk = policy.act(policy.think(seen), seen.state)
+    assert np.linalg.norm(chunk.arms["left"].anchor_T_tcp[-1, :3, 3]) > 0.02
+    np.testing.assert_allclose(chunk.arms["right"].anchor_T_tcp, np.tile(np.eye(4), (30, 1, 1)), atol=1e-9)
+
+
+def bowl(spec, x, y):
+    pose = se3.from_xyz_rpy(np.array([x, y, 0.025]), np.zeros(3))
+    return SceneObject("blue_bowl", pose, np.array([0.14, 0.14, 0.05]), "blue")
+
+
+def test_over_the_bowl_it_lets_go_and_leaves_only_with_open_fingers():
+    spec = load_robot("franka")
+    policy = ExpertPolicy(spec)
+    x, y = spec.sim.table_center
+    held = cube("red", x, y, z=0.075, yaw=0.0)
+    scene = {"red_cube": held, "blue_bowl": bowl(spec, x, y)}
+    instruction = Instruction(1, "put the red cube into the blue bowl")
+    for opening, rises in ((0.5, False), (1.0, True)):
+        arm = state(spec).arms["right"]
+        base_T_tcp = arm.base_T_tcp.copy()
+        base_T_tcp[:3, 3] = held.world_T_object[:3, 3]
+        now = RobotState(STAMP_NS, {"right": ArmState(base_T_tcp, arm.q, arm.dq, opening)})
+        latents = policy.think(observation(spec, scene=scene, instruction=instruction, state=now))
+        part = policy.act(latents, now).arms["right"]
+        assert part.gripper.min() == 1.0
+        assert (part.base_T_tcp()[-1, 2, 3] > base_T_tcp[2, 3] + 0.05) == rises

@@ -8,7 +8,7 @@ from gear_vla_ros.contracts import ArmState, Instruction, Observation, RobotStat
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.differential_ik import DifferentialIk
 from gear_vla_ros.kinematics.robot_model import RobotModel
-from gear_vla_ros.sim.task import LiftTask
+from gear_vla_ros.sim.task import task_of
 from gear_vla_ros.sim.world import World
 
 TICK_S, THINK_S = 0.01, 0.2
@@ -31,7 +31,7 @@ def run(world: World, policy, text: str, limit_s: float = 20.0, latency_s: float
     """What the success predicate said, or None when the time is over. Chunks arrive `latency_s` late."""
     model = RobotModel(world.spec)
     ik, instruction = DifferentialIk(model), Instruction(1, text)
-    task = LiftTask.of(instruction, world)
+    task = task_of(instruction, world)
     q = {arm.name: np.array(arm.home) for arm in world.spec.arms}
     chunk, coming = None, deque()
     for tick in range(round(limit_s / TICK_S)):

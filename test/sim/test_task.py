@@ -5,7 +5,7 @@ import pytest
 
 from gear_vla_ros.contracts import Instruction
 from gear_vla_ros.settings import load_robot
-from gear_vla_ros.sim.task import HELD_S, LIFTED_M, Judge, LiftTask
+from gear_vla_ros.sim.task import HELD_S, LIFTED_M, Judge, task_of
 from gear_vla_ros.sim.world import World
 
 RED = Instruction(4, "Pick up the red cube.")
@@ -48,7 +48,7 @@ def watch(world, judge, seconds):
     ],
 )
 def test_the_sentence_names_the_object(world, text, target):
-    assert LiftTask.of(Instruction(1, text), world).target == target
+    assert task_of(Instruction(1, text), world).target == target
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_sentence_names_the_object(world, text, target):
 )
 def test_what_cannot_be_done_is_refused_with_what_can_be_said(world, text):
     with pytest.raises(ValueError, match="'pick up the green cube'"):
-        LiftTask.of(Instruction(1, text), world)
+        task_of(Instruction(1, text), world)
 
 
 def test_a_held_object_is_lifted_once_and_told_once(world):
@@ -109,7 +109,7 @@ def test_held_on_the_table_does_not_count(world):
 def test_an_instruction_given_while_the_object_is_up_measures_from_the_table(world):
     put_between_fingers(world, "red_cube")
     height = world.objects()["red_cube"].world_T_object[2, 3]
-    assert LiftTask.of(RED, world).lifted_m(world) == pytest.approx(height - 0.02)
+    assert task_of(RED, world).lifted_m(world) == pytest.approx(height - 0.02)
 
 
 def test_a_refused_instruction_ends_the_task_before(world):

@@ -5,7 +5,8 @@ import pytest
 
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.settings import load_robot, robot_names
-from gear_vla_ros.sim.world import APART_M, World
+from gear_vla_ros.sim.scene import APART_M
+from gear_vla_ros.sim.world import World
 
 
 @pytest.fixture(scope="module", params=robot_names())

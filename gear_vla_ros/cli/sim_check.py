@@ -1,0 +1,75 @@
+"""`gear-vla sim check`: the scripted expert's success by physics, with its interval of confidence."""
+
+import functools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+
+from gear_vla_ros.cli.jobs import spread
+from gear_vla_ros.contracts import Instruction
+from gear_vla_ros.settings import RobotSpec, load_robot
+from gear_vla_ros.sim.episode import Episode, Outcome, Timing
+from gear_vla_ros.sim.randomise import check_task, random_scene
+from gear_vla_ros.sim.world import World
+
+CONFIDENCE_Z = 1.959964
+FAILURES_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One scene. cpu_s: of this process for it."""
+
+    seed: int
+    instruction: str
+    outcome: Outcome
+    cpu_s: float
+
+
+def run(
+    robot: str, task: str, seeds: Sequence[int], jobs: int, limit_s: float, at_least: float, console: Console
+) -> int:
+    """0 when the share of successes is `at_least`. Raises ValueError or FileNotFoundError on unknown names."""
+    spec = load_robot(robot)
+    check_task(spec, task)
+    begun_s = time.monotonic()
+    one = functools.partial(attempt, spec, task, limit_s)
+    attempts = sorted(spread(one, seeds, jobs, f"{spec.name} {task}", console), key=lambda found: found.seed)
+    wall_s = time.monotonic() - begun_s
+    failed = [found for found in attempts if not found.outcome.success]
+    for found in failed[:FAILURES_TOLD]:
+        console.print(f"  seed {found.seed}: '{found.instruction}': {found.outcome.reason}", highlight=False)
+    done, share = len(attempts) - len(failed), 1 - len(failed) / len(attempts)
+    low, high = wilson(done, len(attempts))
+    simulated_s, cpu_s = (sum(values) for values in zip(*((a.outcome.seconds, a.cpu_s) for a in attempts), strict=True))
+    console.print(
+        f"{spec.name} {task}: {done} of {len(attempts)} = {share:.1%} (95 % interval {low:.1%} to {high:.1%}), "
+        f"{np.median([a.outcome.seconds for a in attempts]):.1f} s in the median", highlight=False,
+    )  # fmt: skip
+    console.print(
+        f"{simulated_s:.0f} simulated s in {wall_s:.0f} s with {jobs} jobs, {simulated_s / cpu_s:.1f} times real time "
+        "a core", highlight=False,
+    )  # fmt: skip
+    return 0 if share >= at_least else 1
+
+
+def attempt(spec: RobotSpec, task: str, limit_s: float, seed: int) -> Attempt:
+    """The expert in the scene of one seed."""
+    from gear_vla_ros.policies.expert import ExpertPolicy
+
+    begun_s = time.process_time()
+    scene = random_scene(spec, task, seed)
+    world = World(spec, seed, scene)
+    outcome = Episode(world, ExpertPolicy(spec), Instruction(1, scene.instruction), Timing(limit_s=limit_s)).run()
+    return Attempt(seed, scene.instruction, outcome, time.process_time() - begun_s)
+
+
+def wilson(successes: int, trials: int, z: float = CONFIDENCE_Z) -> tuple[float, float]:
+    """Interval of a share by its score (Wilson 1927); z: 1.96 for 95 %."""
+    share, spread_2 = successes / trials, z * z / trials
+    middle = (share + spread_2 / 2) / (1 + spread_2)
+    half = z * np.sqrt(share * (1 - share) / trials + spread_2 / (4 * trials)) / (1 + spread_2)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))

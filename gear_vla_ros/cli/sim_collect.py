@@ -1,0 +1,174 @@
+"""`gear-vla sim collect`: MCAP episodes of the scripted expert in randomised scenes, without a ROS graph."""
+
+import dataclasses
+import functools
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+from rich.console import Console
+
+from gear_vla_ros.cli.jobs import spread
+from gear_vla_ros.contracts import Instruction
+from gear_vla_ros.recording.errors import RecordingError
+from gear_vla_ros.recording.writer import Compression
+from gear_vla_ros.settings import RobotSpec, load_robot
+from gear_vla_ros.sim.disturbance import Disturber, Span, random_spans
+from gear_vla_ros.sim.episode import Episode, Outcome, Timing
+from gear_vla_ros.sim.randomise import check_task, random_scene
+from gear_vla_ros.sim.scene import Scene
+
+SETTINGS, UNFINISHED = "collection.json", ".unfinished"
+START_SPREAD = 2.5
+"""How much farther from home the arms begin than in a check."""
+_DISTURBANCES = 1
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What all episodes of a folder have in common; kept in it, so that it is gone on with as it was begun."""
+
+    robot: str
+    task: str
+    first_seed: int
+    held_out: bool
+    disturbed: bool
+    limit_s: float
+    compression: Compression
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One episode that was written. cpu_s: of its process for it."""
+
+    outcome: Outcome
+    cpu_s: float
+    bytes: int
+
+
+def collection(
+    robot: str, task: str, first_seed: int, held_out: bool, disturbed: bool, limit_s: float, compression: str
+) -> Collection:
+    """Raises ValueError on an unknown compression."""
+    if compression not in (allowed := get_args(Compression)):
+        raise ValueError(f"compression: found '{compression}'; allowed {', '.join(allowed)}")
+    return Collection(robot, task, first_seed, held_out, disturbed, limit_s, cast(Compression, compression))
+
+
+def run(collection: Collection, episodes: int, jobs: int, folder: Path, console: Console) -> int:
+    """0 when all episodes are there. Raises ValueError (unknown names, another collection's folder),
+    FileNotFoundError (no such robot) or RecordingError (disk)."""
+    spec = load_robot(collection.robot)
+    check_task(spec, collection.task)
+    _claim(folder, collection)
+    missing = [index for index in range(1, episodes + 1) if not _folder(folder, index).is_dir()]
+    if len(missing) < episodes:
+        console.print(f"{episodes - len(missing)} of {episodes} episodes are there already", highlight=False)
+    begun_s, done = time.monotonic(), []
+    one = functools.partial(collect, spec, collection, folder)
+    for collected in spread(one, missing, min(jobs, max(1, len(missing))), f"{spec.name} {collection.task}", console):
+        done.append(collected)
+    (folder / UNFINISHED).rmdir()
+    if done:
+        _tell(done, time.monotonic() - begun_s, folder, console)
+    return 0
+
+
+def collect(spec: RobotSpec, collection: Collection, root: Path, index: int) -> Collected:
+    """One episode into a folder that gets its name when it is complete."""
+    from gear_vla_ros.recording.topics import topics_of
+    from gear_vla_ros.recording.writer import EpisodeWriter, WriterOptions
+
+    begun_s = time.process_time()
+    seed = collection.first_seed + index - 1
+    scene = random_scene(spec, collection.task, seed, collection.held_out)
+    spans = random_spans(np.random.default_rng([seed, _DISTURBANCES])) if collection.disturbed else ()
+    scene = dataclasses.replace(scene, start={arm: START_SPREAD * q for arm, q in scene.start.items()})
+    unfinished = root / UNFINISHED / _folder(root, index).name
+    unfinished.mkdir()
+    attachments = {"robot.json": spec.model_dump_json(indent=2).encode()}
+    options = WriterOptions(compression=collection.compression)
+    writer = EpisodeWriter(unfinished, topics_of(spec), _about(spec, scene, seed, spans), attachments, options)
+    outcome = _play(spec, scene, Disturber(spans), collection.limit_s, writer)
+    writer.close({"outcome": "success" if outcome.success else "failure"})
+    if writer.error or writer.dropped:
+        raise RecordingError(writer.error or f"{writer.file}: {writer.dropped} messages dropped")
+    unfinished.rename(_folder(root, index))
+    return Collected(outcome, time.process_time() - begun_s, writer.accepted_bytes)
+
+
+def _play(spec: RobotSpec, scene: Scene, disturb: Disturber, limit_s: float, writer: Any) -> Outcome:
+    """The expert in the scene, into the writer."""
+    from gear_vla_ros.msg import EpisodeEvent
+    from gear_vla_ros.policies.expert import ExpertPolicy
+    from gear_vla_ros.ros.episode_log import EpisodeLog
+    from gear_vla_ros.sim.renderer import Renderer, sim_size
+    from gear_vla_ros.sim.world import World
+
+    world, instruction = World(spec, scene=scene), Instruction(1, scene.instruction)
+    renderer = Renderer(world, *sim_size(spec))
+    try:
+        log = EpisodeLog(spec, writer, renderer, _serialiser(spec.name))
+        timing = Timing(limit_s=limit_s)
+        outcome = Episode(world, ExpertPolicy(spec), instruction, timing, log, disturb=disturb).run()
+        log.event(EpisodeEvent.SUCCESS if outcome.success else EpisodeEvent.STOP, outcome.reason, instruction.id)
+        log.flush()
+    finally:
+        renderer.close()
+    return outcome
+
+
+@functools.cache
+def _serialiser(robot: str) -> Any:
+    """One a process and robot: it learns the sizes of messages."""
+    from gear_vla_ros.ros.cdr import Serialiser
+
+    return Serialiser()
+
+
+def _about(spec: RobotSpec, scene: Scene, seed: int, spans: tuple[Span, ...]) -> dict[str, str]:
+    """Metadata of the episode; times of disturbances are stamps [ns] within it."""
+    disturbances = [{"kind": span.kind, "begin_ns": span.begin_ns, "end_ns": span.end_ns} for span in spans]
+    return {
+        "robot": spec.name,
+        "instruction": scene.instruction,
+        "operator": "scripted expert",
+        "task": scene.task,
+        "seed": str(seed),
+        "held_out": str(scene.held_out).lower(),
+        "disturbances": json.dumps(disturbances),
+    }
+
+
+def _claim(folder: Path, collection: Collection) -> None:
+    """Make the folder, or find it begun with the same settings; what was cut off in it is made anew."""
+    file, wanted = folder / SETTINGS, asdict(collection)
+    if file.is_file():
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if differ := [key for key in wanted if found.get(key) != wanted[key]]:
+            told = ", ".join(f"{key} {found.get(key)} instead of {wanted[key]}" for key in differ)
+            raise ValueError(f"{file}: a collection with {told}; choose another folder, or go on with its settings")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder}: not empty, and no collection of this command; choose another folder")
+    if (folder / UNFINISHED).is_dir():
+        shutil.rmtree(folder / UNFINISHED)
+    (folder / UNFINISHED).mkdir(parents=True)
+    file.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+
+
+def _folder(root: Path, index: int) -> Path:
+    return root / f"episode_{index:04d}"
+
+
+def _tell(done: list[Collected], wall_s: float, folder: Path, console: Console) -> None:
+    succeeded = sum(collected.outcome.success for collected in done)
+    simulated_s, cpu_s = sum(c.outcome.seconds for c in done), sum(c.cpu_s for c in done)
+    console.print(
+        f"{len(done)} episodes, {succeeded} of them successes, {sum(c.bytes for c in done) / 1e6:.0f} MB of messages "
+        f"in {folder}\n{simulated_s:.0f} simulated s in {wall_s:.0f} s, {simulated_s / cpu_s:.1f} times real time a "
+        "core", highlight=False,
+    )  # fmt: skip
