@@ -11,7 +11,7 @@ from gear_vla_ros.settings import load_robot
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
-def run(robot: str, seconds: float, as_json: bool, console: Console) -> int:
+def run(robot: str, seconds: float, sim_time: bool, as_json: bool, console: Console) -> int:
     """Listen and show the table; 0 when nothing failed, else 1."""
     from gear_vla_ros.cli.doctor_checks import examine
     from gear_vla_ros.ros.probe import DISCOVERY_S, listen
@@ -19,7 +19,7 @@ def run(robot: str, seconds: float, as_json: bool, console: Console) -> int:
     spec = load_robot(robot)
     if not as_json:
         console.print(f"listening to robot {spec.name} for {DISCOVERY_S + seconds:g} s ...")
-    snapshot = listen(spec, seconds)
+    snapshot = listen(spec, seconds, sim_time)
     rows = examine(snapshot)
     failed = sum(row.verdict == "fail" for row in rows)
     if as_json:

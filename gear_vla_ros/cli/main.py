@@ -116,12 +116,13 @@ def robots(name: Annotated[str, typer.Argument(help="robot to check, or none to 
 def doctor(
     robot: Robot = "franka",
     seconds: Annotated[float, typer.Option(min=1, max=60, help="how long to listen")] = 5.0,
+    sim_time: Annotated[bool, typer.Option("--sim-time", help="the robot's clock is /clock, as Gazebo's")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Check a running robot, real or simulated, against its YAML. Only listens; moves nothing."""
     from gear_vla_ros.cli import doctor as command
 
-    raise typer.Exit(command.run(robot, seconds, as_json, console))
+    raise typer.Exit(command.run(robot, seconds, sim_time, as_json, console))
 
 
 @app.command()

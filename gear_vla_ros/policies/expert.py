@@ -85,9 +85,7 @@ class ExpertPolicy:
             arm = GIVER
         else:
             arm = self._choose(observation.instruction.id, target.world_T_object)
-        decision = Decision(
-            request.task, arm, target.world_T_object, target.size, Bowl(goal.world_T_object, goal.size)
-        )
+        decision = Decision(request.task, arm, target.world_T_object, target.size, Bowl(goal.world_T_object, goal.size))
         self._thoughts += 1
         packed = _pack(self._arms.index(arm), decision)
         return LatentAction(
@@ -159,9 +157,7 @@ class ExpertPolicy:
 
     def _passing(self, state: RobotState, decision: Decision) -> dict[str, ArmChunk]:
         """Both arms together; the bar goes with whoever holds it."""
-        tools = {
-            arm: Tool(self._world_T_base[arm] @ one.base_T_tcp, one.gripper) for arm, one in state.arms.items()
-        }
+        tools = {arm: Tool(self._world_T_base[arm] @ one.base_T_tcp, one.gripper) for arm, one in state.arms.items()}
         world_T_bar, size = decision.world_T_object, decision.size
         grips = self._handover.grips(tools, world_T_bar, size)
         holder = "right" if grips.taker else GIVER if grips.giver else None

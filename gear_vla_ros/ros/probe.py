@@ -8,6 +8,7 @@ from typing import Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from tf2_msgs.msg import TFMessage
@@ -23,7 +24,7 @@ SCENE = "/sim/objects"
 
 @dataclass
 class Heard:
-    """One topic. times_ns: of arrival, by the wall clock; stamps_ns: of capture, where the messages have one."""
+    """One topic. times_ns: of arrival, by the wall's clock or /clock. stamps_ns: of capture, where messages have one."""
 
     type_name: str
     types_found: list[str] = field(default_factory=list)
@@ -47,17 +48,25 @@ class Snapshot:
         return SCENE in self.topics and bool(self.topics[SCENE].times_ns)
 
 
-def listen(spec: RobotSpec, seconds: float) -> Snapshot:
-    """Hear all topics of the robot's YAML, and TF, for `seconds` after two of discovery."""
+def listen(spec: RobotSpec, seconds: float, sim_time: bool = False) -> Snapshot:
+    """Hear all topics of the robot's YAML, and TF, for `seconds` after two of discovery.
+
+    sim_time: the robot's clock is /clock, as Gazebo's.
+    """
     snapshot = Snapshot(spec, seconds)
     rclpy.init()
-    node, executor = Node("gear_vla_doctor"), SingleThreadedExecutor()
+    clock = [Parameter("use_sim_time", value=sim_time)]
+    node, executor = Node("gear_vla_doctor", parameter_overrides=clock), SingleThreadedExecutor()
     try:
         executor.add_node(node)
         open_at = time.monotonic() + DISCOVERY_S
+
+        def now_ns() -> int:
+            return int(node.get_clock().now().nanoseconds) if time.monotonic() >= open_at else 0
+
         for topic, kind, profile in _wanted(spec):
             heard = snapshot.topics[topic] = Heard(_name(kind))
-            node.create_subscription(kind, topic, _keep(heard, lambda: time.monotonic() >= open_at), profile)
+            node.create_subscription(kind, topic, _keep(heard, now_ns), profile)
         for topic, profile in (("/tf", qos.STATE), ("/tf_static", qos.LATCHED)):
             node.create_subscription(TFMessage, topic, _frames(snapshot), profile)
         while time.monotonic() < open_at + seconds:
@@ -79,11 +88,13 @@ def _wanted(spec: RobotSpec) -> list[tuple[str, type[Any], QoSProfile]]:
     return [*wanted, (SCENE, MarkerArray, qos.STATE)]
 
 
-def _keep(heard: Heard, is_open: Callable[[], bool]) -> Callable[[Any], None]:
+def _keep(heard: Heard, now_ns: Callable[[], int]) -> Callable[[Any], None]:
+    """now_ns: 0 while nothing is to be kept."""
+
     def keep(message: Any) -> None:
-        if not is_open():
+        if not (came_ns := now_ns()):
             return
-        heard.times_ns.append(time.time_ns())
+        heard.times_ns.append(came_ns)
         if hasattr(message, "header"):
             heard.stamps_ns.append(to_ns(message.header.stamp))
         heard.last = message

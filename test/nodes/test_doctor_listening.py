@@ -11,8 +11,8 @@ from gear_vla_ros.cli.main import app
 from gear_vla_ros.settings import load_robot
 
 
-def examined(robot):
-    done = CliRunner().invoke(app, ["doctor", "--robot", robot, "--seconds", "2", "--json"])
+def examined(robot, *words):
+    done = CliRunner().invoke(app, ["doctor", "--robot", robot, "--seconds", "2", "--json", *words])
     return done.exit_code, json.loads(done.stdout)
 
 
@@ -34,3 +34,12 @@ def test_a_missing_camera_fails_with_its_topic(tmp_path):
         code, report = examined(str(path))
     assert code == 1
     assert any("/nobody/image_raw: no publisher" in row["found"] for row in report["rows"])
+
+
+def test_a_robot_on_simulated_time_is_judged_by_its_own_clock():
+    with NodeProcess("sim_node", robot="franka", publish_clock=True):
+        _, by_clock = examined("franka", "--sim-time")
+        _, by_wall = examined("franka")
+    stamps = {row["what"]: row["verdict"] for row in by_clock["rows"] if row["what"].endswith("stamps")}
+    assert stamps and set(stamps.values()) <= {"pass", "warn"}, by_clock["rows"]
+    assert any(row["verdict"] == "fail" for row in by_wall["rows"] if row["what"].endswith("stamps"))
