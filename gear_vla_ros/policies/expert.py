@@ -12,7 +12,7 @@ from gear_vla_ros.contracts.naming import understood
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.policies.handover import GIVER, Handover
-from gear_vla_ros.policies.lift import Lift, Tool
+from gear_vla_ros.policies.lift import Lift, Tool, towards
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.place import Bowl, Place
 from gear_vla_ros.settings import RobotSpec
@@ -20,6 +20,7 @@ from gear_vla_ros.settings import RobotSpec
 Array = NDArray[np.float64]
 
 STEPS, RATE_HZ = 30, 30.0
+ASIDE_M_S = 0.15
 _POSE, _SIZE, _GOAL_POSE, _GOAL_SIZE = slice(2, 11), slice(11, 14), slice(14, 23), slice(23, 26)
 _PACKED = 26
 TASKS = ("lift", "place", "handover")
@@ -138,9 +139,10 @@ class ExpertPolicy:
 
     def _arm_chunk(self, arm: str, state: RobotState, decision: Decision) -> ArmChunk:
         base_T_anchor, gripper = state.arms[arm].base_T_tcp, state.arms[arm].gripper
-        if arm != decision.arm:
-            return ArmChunk(base_T_anchor, np.tile(np.eye(4), (STEPS, 1, 1)), np.full(STEPS, gripper))
         world_T_anchor = self._world_T_base[arm] @ base_T_anchor
+        if arm != decision.arm:
+            anchor_T_tcp = self._waiting(arm, world_T_anchor) if decision.task == "place" else np.eye(4)[None]
+            return ArmChunk(base_T_anchor, np.broadcast_to(anchor_T_tcp, (STEPS, 4, 4)), np.full(STEPS, gripper))
         lift, tool, world_T_object = self._lift[arm], Tool(world_T_anchor, gripper), decision.world_T_object
         holds, poses, commands = lift.holds(tool, world_T_object, decision.size), [], []
         is_open = Place(lift).is_open(tool, decision.size)
@@ -154,6 +156,18 @@ class ExpertPolicy:
             commands.append(command)
         anchor_T_tcp = se3.inverse(world_T_anchor) @ np.stack(poses)
         return ArmChunk(base_T_anchor, anchor_T_tcp, np.array(commands))
+
+    def _waiting(self, arm: str, world_T_anchor: Array) -> Array:
+        """`[STEPS, 4, 4]`: outwards to the arm's own shoulder, so that the other one has room in the middle."""
+        shoulder_y = float(self._world_T_base[arm][1, 3])
+        goal, pose, poses = world_T_anchor.copy(), world_T_anchor, []
+        if abs(goal[1, 3]) < abs(shoulder_y):
+            goal[1, 3] = shoulder_y
+        for _ in range(STEPS):
+            pose = towards(pose, goal, ASIDE_M_S, 1 / RATE_HZ)
+            poses.append(pose)
+        anchor_T_tcp: Array = se3.inverse(world_T_anchor) @ np.stack(poses)
+        return anchor_T_tcp
 
     def _passing(self, state: RobotState, decision: Decision) -> dict[str, ArmChunk]:
         """Both arms together; the bar goes with whoever holds it."""
