@@ -24,7 +24,7 @@ SCENE = "/sim/objects"
 
 @dataclass
 class Heard:
-    """One topic. times_ns: of arrival, by the wall's clock or /clock. stamps_ns: of capture, where messages have one."""
+    """One topic. times_ns: of arrival, by the wall's clock or /clock; stamps_ns: of capture, where there is one."""
 
     type_name: str
     types_found: list[str] = field(default_factory=list)
