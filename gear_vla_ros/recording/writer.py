@@ -18,6 +18,8 @@ from gear_vla_ros.recording.sealing import seal
 from gear_vla_ros.recording.topics import RecordedTopic
 
 Compression = Literal["none", "lz4", "zstd"]
+GATHER_S, GATHER_BYTES = 0.02, 4 * 2**20
+"""Messages are gathered that long, or until they are that many bytes: waking the thread for each costs more."""
 _COMPRESSIONS = {"none": CompressionType.NONE, "lz4": CompressionType.LZ4, "zstd": CompressionType.ZSTD}
 FLUSH_S = 1.0
 """What is in memory reaches the file at least this often: the most that a killed process loses."""
@@ -116,7 +118,8 @@ class EpisodeWriter:
             self._queue.append(_Record(topic, log_ns, publish_ns, data))
             self._waiting_bytes += len(data)
             self._accepted_bytes += len(data)
-            self._changed.notify()
+            if self._waiting_bytes > GATHER_BYTES:
+                self._changed.notify()
         return True
 
     def close(self, outcome: Mapping[str, str] | None = None, limit_s: float = 60.0) -> None:
@@ -176,7 +179,7 @@ class EpisodeWriter:
         flushed_s = time.monotonic()
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._closing, timeout=FLUSH_S)
+                self._changed.wait_for(self._has_work, timeout=GATHER_S)
                 batch, self._queue = self._queue, deque()
                 closing = self._closing
             for record in batch:
@@ -187,6 +190,9 @@ class EpisodeWriter:
                 flushed_s = time.monotonic()
             if closing and not batch:
                 return
+
+    def _has_work(self) -> bool:
+        return self._closing or self._waiting_bytes > GATHER_BYTES
 
     def _put(self, record: _Record) -> None:
         channel = self._channels[record.topic]
