@@ -13,12 +13,10 @@ from rich.console import Console
 from gear_vla_ros.cli import report
 from gear_vla_ros.cli.bringup import Log
 from gear_vla_ros.cli.plan import BringUp
-from gear_vla_ros.cli.processes import ProcessGroup
+from gear_vla_ros.cli.processes import ProcessGroup, enter
 from gear_vla_ros.contracts import Grade
 
 START_LIMIT_S = 90.0
-DOMAINS = 100
-"""The demo keeps to a domain of its own unless told otherwise, so that it cannot meet another graph on this machine."""
 
 
 class Usage:
@@ -39,8 +37,7 @@ class Usage:
 
 def run(plan: BringUp, instruction: str, time_limit_s: float, verbose: bool, console: Console) -> int:
     """0 when the simulator's success predicate says that the task is done, else 1."""
-    os.environ.update(plan.environment)
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % DOMAINS))
+    enter(plan)
     from gear_vla_ros.ros.task_client import GraphError, TaskClient
 
     tail: deque[str] = deque(maxlen=40)

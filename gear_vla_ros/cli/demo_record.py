@@ -1,6 +1,5 @@
 """`gear-vla demo-record`: the way from a person's hand to data, in simulation and through real topics throughout."""
 
-import os
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +10,13 @@ from rich.console import Console
 from gear_vla_ros.cli import convert as conversion
 from gear_vla_ros.cli import episodes, replay
 from gear_vla_ros.cli.plan import BringUp, Options, make_plan
-from gear_vla_ros.cli.processes import ProcessGroup
+from gear_vla_ros.cli.processes import ProcessGroup, enter
 from gear_vla_ros.policies.arrays import action_numbers
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import make_policy
 from gear_vla_ros.recording.dataset.reader import DatasetReader
 
-DOMAINS, TAIL, TASK_LIMIT_S, BATCH = 100, 40, 30.0, 8
+TAIL, TASK_LIMIT_S, BATCH = 40, 30.0, 8
 SENTENCES = ("pick up the red cube", "pick up the green cube", "pick up the blue cube")
 
 
@@ -44,8 +43,7 @@ def run(robot: str, count: int, out: Path, console: Console) -> int:
 
 def _record(plan: BringUp, count: int, folder: Path, console: Console) -> tuple[list[Path], int]:
     """Episodes, and how many of them failed."""
-    os.environ.update(plan.environment)
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % DOMAINS))
+    enter(plan)
     from gear_vla_ros.ros.episode_control import EpisodeControl
     from gear_vla_ros.ros.scripted_operator import ScriptedOperator
     from gear_vla_ros.ros.task_client import GraphError

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
+from gear_vla_ros.engines.opening import AUTO, BACKENDS
 from gear_vla_ros.policies.registry import policy_names
 from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
@@ -18,7 +19,6 @@ Value = str | int | float | bool
 SIMULATORS = ("mujoco", "gazebo", "none")
 CAMERAS = ("driver", "realsense")
 SEAMS: tuple[str, ...] = get_args(RuntimeSpec.model_fields["seam"].annotation)
-BACKENDS = ("auto", "tensorrt", "onnxruntime", "torch")
 HOLD_TO_RUN = ("auto", "on", "off")
 MACHINES = ("all", "robot", "policy")
 WITH_THE_NETWORK = ("action_node", "vlm_node")
@@ -84,7 +84,7 @@ def make_plan(options: Options) -> BringUp:
     _one_of("network", options.network, NETWORKS)
     _one_of("policy", options.policy, (*policy_names(), NO_POLICY))
     _one_of("machine", options.machine, MACHINES)
-    _one_of("backend", options.backend, BACKENDS)
+    _one_of("backend", options.backend, (AUTO, *BACKENDS))
     _one_of("seam", options.seam, SEAMS)
     _one_of("hold_to_run", options.hold_to_run, HOLD_TO_RUN)
     _one_of("teleop", options.teleop, ("", *DEVICES))

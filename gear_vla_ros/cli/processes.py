@@ -14,7 +14,14 @@ from gear_vla_ros.cli.plan import BringUp, NodeSpec
 
 INTERRUPT_S, TERMINATE_S = 8.0, 3.0
 
+DOMAINS = 100
 _PR_SET_PDEATHSIG = 1
+
+
+def enter(plan: BringUp) -> None:
+    """Let this process meet the plan's nodes, and nobody else's: its network, and a domain of its own unless told."""
+    os.environ.update(plan.environment)
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % DOMAINS))
 
 
 @dataclass

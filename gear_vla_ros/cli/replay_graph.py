@@ -1,12 +1,11 @@
 """Replaying through the real nodes: vlm_node and action_node in their own processes, fed by the episode."""
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
 from gear_vla_ros.cli.plan import BringUp, NodeSpec, Options, make_plan
-from gear_vla_ros.cli.processes import ProcessGroup
+from gear_vla_ros.cli.processes import ProcessGroup, enter
 from gear_vla_ros.contracts import ActionChunk
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.recording.dataset.samples import Samples
@@ -14,7 +13,6 @@ from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.reader import EpisodeReader
 from gear_vla_ros.recording.replaying import Scenes, moments
 
-DOMAINS = 100
 TAIL = 30
 
 
@@ -25,8 +23,7 @@ def chunks_of_graph(
     if len(set(samples.tasks)) != 1:
         raise RecordingError(f"{samples.path}: {len(set(samples.tasks))} instructions; replay it with --fast")
     plan = _plan(samples, robot, policy, options)
-    os.environ.update(plan.environment)
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % DOMAINS))
+    enter(plan)
     from gear_vla_ros.ros.replay_feeder import ReplayFeeder
     from gear_vla_ros.ros.task_client import GraphError
 
