@@ -92,12 +92,14 @@ def export(
     """
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder}: is not empty; nothing was written")
-    reference = load(checkpoint).float().eval().requires_grad_(False)
+    model = load(checkpoint)
+    weights_are = fingerprint(model)
+    reference = model.float().eval().requires_grad_(False)
     _fits(reference, robots, samples, text_tokens)
     folder.mkdir(parents=True, exist_ok=True)
     names = tuple(sorted(set(robots.values())))
     modules = graphs(reference, names, text_tokens)
-    manifest = _manifest(load(checkpoint), reference, modules, robots, dtype, text_tokens)
+    manifest = _manifest(weights_are, reference, modules, robots, dtype, text_tokens)
     if (tokenizer := checkpoint / TOKENIZER).is_file():
         shutil.copy2(tokenizer, folder / TOKENIZER)
     _write_embedding(reference, folder / EMBEDDING, dtype)
@@ -154,7 +156,7 @@ def _fits(model: GearVla, robots: Mapping[str, str], samples: Sequence[SlowInput
 
 
 def _manifest(
-    made_from: GearVla,
+    weights_are: str,
     reference: GearVla,
     modules: Mapping[str, Graph],
     robots: Mapping[str, str],
@@ -164,7 +166,7 @@ def _manifest(
     tokens = reference.tokens
     return Manifest(
         format=FORMAT,
-        weights=fingerprint(made_from),
+        weights=weights_are,
         spec=reference.spec,
         robots=dict(robots),
         dtype=dtype,  # type: ignore[arg-type]

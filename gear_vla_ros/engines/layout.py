@@ -15,16 +15,6 @@ from numpy.typing import NDArray
 from gear_vla_ros.settings.model import ARMS, VIEWS, ModelSpec
 
 
-@dataclass(frozen=True)
-class SpecialIds:
-    """Ids of the vocabulary that frame pictures, pad sentences and begin the action."""
-
-    pad: int
-    vision_start: int
-    vision_end: int
-    begin_action: int
-
-
 class Sentences(Protocol):
     """A sentence as ids."""
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the default on a CPU, and CUDA or TensorRT through onnxruntime-gpu's providers."""
+"""ONNX Runtime: the default on a CPU, and CUDA through onnxruntime-gpu's provider (not run yet)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -7,27 +7,19 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from gear_vla_ros.engines.bundle import Bundle, BundleError
+from gear_vla_ros.engines.bundle import Bundle, BundleError, PartRecord
 from gear_vla_ros.engines.engine import THREADS
-from gear_vla_ros.engines.parts import Value, check_inputs, record_of
+from gear_vla_ros.engines.parts import Described, Value, check_inputs, record_of
 
-PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
-CPU = PROVIDERS[-1]
-ON_GPU = "CUDAExecutionProvider"
+GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class OnnxParts:
     """One session a part."""
 
-    def __init__(self, bundle: Bundle, parts: Sequence[str], threads: int = THREADS, providers: Sequence[str] = ()):
-        """threads: 0 leaves all of onnxruntime's own defaults. providers: the ones to use; none: CUDA if there, CPU.
-
-        Raises BundleError when a graph cannot be read.
-        """
-        there = ort.get_available_providers()
-        chosen = list(providers) or [name for name in (ON_GPU, CPU) if name in there]
-        if missing := [name for name in chosen if name not in there]:
-            raise BundleError(f"onnxruntime: provider {', '.join(missing)} is not there; it has {', '.join(there)}")
+    def __init__(self, bundle: Bundle, parts: Sequence[str], threads: int = THREADS) -> None:
+        """threads: 0 leaves all of onnxruntime's own defaults. Raises BundleError when a graph cannot be read."""
+        chosen = [name for name in (GPU, CPU) if name in ort.get_available_providers()]
         self._records = {part: bundle.manifest.parts[part] for part in parts}
         self._sessions: dict[str, ort.InferenceSession] = {}
         for part, record in self._records.items():
@@ -51,7 +43,7 @@ class OnnxParts:
         """As `Parts.run`; what is kept is an OrtValue."""
         record = record_of(self._records, part)
         session = self._sessions[part]
-        check_inputs(part, record.inputs, {k: _as_array(v, record.inputs, k) for k, v in inputs.items()})
+        check_inputs(part, record.inputs, {k: _described(v, record, k) for k, v in inputs.items()})
         if not kept and self._device == "cpu" and all(isinstance(v, np.ndarray) for v in inputs.values()):
             return dict(zip(record.outputs, session.run(list(record.outputs), dict(inputs)), strict=True))
         binding = session.io_binding()
@@ -73,15 +65,11 @@ class OnnxParts:
         self._sessions.clear()
 
 
-class _Kept:
-    """Shape and type of an OrtValue, as numpy names them."""
-
-    def __init__(self, value: ort.OrtValue, dtype: str) -> None:
-        self.shape, self.dtype = tuple(value.shape()), dtype
-
-
-def _as_array(value: Value, records: Mapping[str, Value], name: str) -> Value:
-    return _Kept(value, records[name].dtype) if isinstance(value, ort.OrtValue) and name in records else value
+def _described(value: Value, record: PartRecord, name: str) -> Value:
+    """An OrtValue came out of another graph, so its type is the one that the graphs agreed on."""
+    if isinstance(value, ort.OrtValue) and name in record.inputs:
+        return Described(tuple(value.shape()), record.inputs[name].dtype)
+    return value
 
 
 def _options(threads: int) -> ort.SessionOptions:

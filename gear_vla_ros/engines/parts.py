@@ -1,6 +1,7 @@
 """What a backend is to an engine: a bundle's graphs by name, on one device."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -9,6 +10,14 @@ from gear_vla_ros.engines.bundle import PartRecord, TensorRecord
 
 Value = Any
 """A numpy array, or an array of the backend's own that an earlier `run` kept on the device."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """Shape and type of an array of the backend's own, as numpy names them, for `check_inputs`."""
+
+    shape: tuple[int, ...]
+    dtype: str
 
 
 class Parts(Protocol):

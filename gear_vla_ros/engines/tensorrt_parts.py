@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from gear_vla_ros.engines.bundle import Bundle, BundleError, TensorRecord
-from gear_vla_ros.engines.parts import Value, check_inputs, record_of
+from gear_vla_ros.engines.parts import Described, Value, check_inputs, record_of
 from gear_vla_ros.engines.tensorrt_plans import Plans
 
 DTYPES = {"float32": torch.float32, "int64": torch.int64, "bool": torch.bool, "uint8": torch.uint8}
@@ -55,7 +55,7 @@ class TensorRtParts:
         """As `Parts.run`; what is kept is a tensor on the device, overwritten by the second next run of the part."""
         record = record_of(self._records, part)
         plan = self._plans[part]
-        check_inputs(part, record.inputs, {name: _shown(value) for name, value in inputs.items()})
+        check_inputs(part, record.inputs, {name: _described(value) for name, value in inputs.items()})
         for name, value in inputs.items():
             self._address(plan, name, self._on_device(plan, name, value))
         plan.turn = (plan.turn + 1) % BUFFERS
@@ -104,17 +104,9 @@ class TensorRtParts:
         return torch.empty(tensor.shape, dtype=DTYPES[tensor.dtype], device=self._device)
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """Shape and type of a tensor, as numpy names them."""
-
-    shape: tuple[int, ...]
-    dtype: str
-
-
-def _shown(value: Value) -> Value:
+def _described(value: Value) -> Value:
     if isinstance(value, torch.Tensor):
-        return _Shown(tuple(value.shape), str(value.dtype).removeprefix("torch."))
+        return Described(tuple(value.shape), str(value.dtype).removeprefix("torch."))
     return value
 
 

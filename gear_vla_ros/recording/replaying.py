@@ -80,5 +80,5 @@ def _pictures(samples: Samples, wanted: range) -> Iterator[tuple[int, dict]]:
 
 
 def _scene(scenes: Scenes, at_ns: int) -> Mapping[str, SceneObject] | None:
-    past = [scene for ns, scene in scenes if ns <= at_ns]
-    return past[-1] if past else (scenes[0][1] if scenes else None)
+    newest = next((scene for ns, scene in reversed(scenes) if ns <= at_ns), None)
+    return newest if newest is not None or not scenes else scenes[0][1]

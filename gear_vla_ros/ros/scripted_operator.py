@@ -29,6 +29,7 @@ from gear_vla_ros.contracts import (
     RobotState,
     SceneObject,
 )
+from gear_vla_ros.contracts.naming import understood
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.msg import CartesianTarget as CartesianTargetMsg
@@ -105,10 +106,14 @@ class ScriptedOperator:
         self._rest()
 
     def do(self, sentence: str, limit_s: float) -> bool:
-        """Follow one instruction by hand; whether an object is up. The clutch is open before and after."""
+        """Follow one instruction by hand; whether the object that it names is up. The clutch is open before and after.
+
+        Raises ValueError for a sentence that names no object of the scene.
+        """
         self._tasks += 1
         instruction, begun = Instruction(self._tasks, sentence), time.monotonic()
-        heights = {name: one.world_T_object[2, 3] for name, one in self._scene.items()}
+        name = understood(sentence, self._scene).object
+        height = self._scene[name].world_T_object[2, 3]
         raised, planned_s, plan = 0.0, float("-inf"), None
         while raised < LIFTED_M and time.monotonic() - begun < limit_s:
             self._check()
@@ -118,7 +123,7 @@ class ScriptedOperator:
             self._move(plan, begins, time.monotonic() - planned_s)
             self._executor.spin_once(timeout_sec=0.5 / HAND_HZ)
             time.sleep(0.5 / HAND_HZ)
-            raised = max(one.world_T_object[2, 3] - heights[name] for name, one in self._scene.items())
+            raised = self._scene[name].world_T_object[2, 3] - height
         self._rest()
         return raised >= LIFTED_M
 
