@@ -22,7 +22,7 @@ from gear_vla_ros.model.latents import to_vocabulary
 from gear_vla_ros.model.sampler import sample
 from gear_vla_ros.model.text import batch, make_tokens
 from gear_vla_ros.policies.expert import ExpertPolicy
-from gear_vla_ros.policies.gear_vla import letterbox
+from gear_vla_ros.engines.arrays import letterbox
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.model import load_model_spec
 from gear_vla_ros.sim.renderer import Renderer

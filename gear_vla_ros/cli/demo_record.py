@@ -11,7 +11,7 @@ from gear_vla_ros.cli import convert as conversion
 from gear_vla_ros.cli import episodes, replay
 from gear_vla_ros.cli.plan import BringUp, Options, make_plan
 from gear_vla_ros.cli.processes import ProcessGroup, enter
-from gear_vla_ros.policies.arrays import action_numbers
+from gear_vla_ros.engines.arrays import action_numbers
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import make_policy
 from gear_vla_ros.recording.dataset.reader import DatasetReader

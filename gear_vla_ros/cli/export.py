@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gear_vla_ros.cli import samples
-from gear_vla_ros.policies.arrays import slow_input
+from gear_vla_ros.engines.arrays import slow_input
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.loading import load
 from gear_vla_ros.settings.model import ModelSpec, load_model_spec

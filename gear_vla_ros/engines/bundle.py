@@ -79,10 +79,10 @@ class SpecialIdsRecord(Spec):
 
 
 class StatisticsRecord(Spec):
-    """Per number of a step the middle and half of its range (see `model.normalise`)."""
+    """Per step and number the middle and half of its range (see `model.normalise`)."""
 
-    centre: tuple[float, ...]
-    half_range: tuple[float, ...]
+    centre: tuple[tuple[float, ...], ...]
+    half_range: tuple[tuple[float, ...], ...]
 
 
 class Manifest(Spec):
@@ -230,11 +230,12 @@ def _complete(file: Path, manifest: Manifest) -> None:
     needed = needed_parts(manifest.spec, sorted(set(manifest.robots.values())))
     if missing := [name for name in needed if name not in manifest.parts]:
         raise BundleError(f"{file}: parts: {', '.join(missing)} missing")
-    numbers = manifest.spec.action_numbers
-    statistics: Mapping[str, tuple[float, ...]] = manifest.statistics.model_dump()
-    for name, values in statistics.items():
-        if len(values) != numbers:
-            raise BundleError(f"{file}: statistics.{name}: {len(values)} numbers, allowed {numbers}")
+    steps, numbers = manifest.spec.expert.steps, manifest.spec.action_numbers
+    statistics: Mapping[str, tuple[tuple[float, ...], ...]] = manifest.statistics.model_dump()
+    for name, rows in statistics.items():
+        if len(rows) != steps or any(len(row) != numbers for row in rows):
+            found = f"{len(rows)} steps of {sorted({len(row) for row in rows})} numbers"
+            raise BundleError(f"{file}: statistics.{name}: {found}, allowed {steps} of {numbers}")
     for name, part in manifest.parts.items():
         if part.file not in manifest.files:
             raise BundleError(f"{file}: parts.{name}.file: '{part.file}' is not among its files")

@@ -179,13 +179,17 @@ def _manifest(
             begin_action=tokens.begin_action,
         ),
         statistics=StatisticsRecord(
-            centre=tuple(reference.statistics.centre.tolist()),
-            half_range=tuple(reference.statistics.half_range.tolist()),
+            centre=_rows(reference.statistics.centre),
+            half_range=_rows(reference.statistics.half_range),
         ),
         parts={name: _part(name, graph) for name, graph in modules.items()},
         files={},
         made_with={name: version(name) for name in ("torch", "transformers", "onnx", "onnxscript", "onnxruntime")},
     )
+
+
+def _rows(values: torch.Tensor) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in values.tolist())
 
 
 def _part(name: str, graph: Graph) -> PartRecord:

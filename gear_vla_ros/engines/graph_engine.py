@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gear_vla_ros.contracts import KvCache
 from gear_vla_ros.engines.bundle import EMBEDDING, TOKENIZER, Bundle, BundleError
 from gear_vla_ros.engines.engine import SlowInput, SlowOutput, StateInput, check_cache
-from gear_vla_ros.engines.layout import ByteSentences, Layout, Sentences, TokenizerSentences
+from gear_vla_ros.engines.layout import ByteSentences, Layout, Sentences, TokenizerSentences, WordSentences
 from gear_vla_ros.engines.parts import Parts
 from gear_vla_ros.settings.model import NUMBERS_PER_ARM, VIEWS, ModelSpec
 
@@ -29,9 +29,7 @@ class GraphEngine:
         if self._embedding.shape != wanted or self._embedding.dtype not in (np.float32, np.uint16):
             found = f"{self._embedding.dtype} {list(self._embedding.shape)}"
             raise BundleError(f"{bundle.folder / EMBEDDING}: {found}, allowed float32 or uint16 {list(wanted)}")
-        self._sentences: Sentences = ByteSentences()
-        if self.spec.tokenizer != "bytes":
-            self._sentences = TokenizerSentences(bundle.folder / TOKENIZER)
+        self._sentences = self._reader(bundle)
         statistics = self._manifest.statistics
         self._centre, self._half = (np.array(v, np.float32) for v in (statistics.centre, statistics.half_range))
 
@@ -100,7 +98,7 @@ class GraphEngine:
         if prefix is not None:
             if known > expert.steps or prefix.shape[1:] != noise.shape[1:]:
                 raise ValueError(f"prefix: {list(prefix.shape)}, allowed [up to {expert.steps}, {noise.shape[1]}]")
-            actions[:known] = (prefix - self._centre) / self._half * there
+            actions[:known] = (prefix - self._centre[:known]) / self._half[:known] * there
         clean = np.arange(expert.steps) < known
         for step in range(expert.flow_steps):
             tau = np.where(clean, expert.flow_steps, step)
@@ -111,6 +109,13 @@ class GraphEngine:
     def close(self) -> None:
         """Release the backend."""
         self._parts.close()
+
+    def _reader(self, bundle: Bundle) -> Sentences:
+        if self.spec.tokenizer == "bytes":
+            return ByteSentences()
+        if self.spec.tokenizer == "words":
+            return WordSentences(self.spec.language.vocabulary)
+        return TokenizerSentences(bundle.folder / TOKENIZER)
 
     def _ids(self, text: str) -> list[int]:
         ids = [*self._sentences.encode(text), self._manifest.special_ids.begin_action]

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gear_vla_ros.model.words import word_ids
 from gear_vla_ros.settings.model import ARMS, VIEWS, ModelSpec
 
 
@@ -29,6 +30,17 @@ class ByteSentences:
     def encode(self, text: str) -> list[int]:
         """Ids of a sentence."""
         return list(text.encode())
+
+
+class WordSentences:
+    """One id a word."""
+
+    def __init__(self, vocabulary: int) -> None:
+        self._vocabulary = vocabulary
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a sentence."""
+        return word_ids(text, self._vocabulary)
 
 
 class TokenizerSentences:

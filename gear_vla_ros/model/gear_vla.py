@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache
 
 from gear_vla_ros.model import sequence
@@ -17,6 +18,7 @@ from gear_vla_ros.model.qwen import MERGE, Gather, build_qwen, merge_order, patc
 from gear_vla_ros.model.spatial import Aggregator
 from gear_vla_ros.model.state import StateProjectors
 from gear_vla_ros.model.text import TextTokens
+from gear_vla_ros.model.tower import CellStem, Tower
 from gear_vla_ros.settings.model import VIEWS, ModelSpec
 
 
@@ -49,24 +51,57 @@ class GearVla(nn.Module):
         self.projector = ExpandedProjector(merged, spec.spatial.output_width * MERGE * MERGE, spec.language.width)
         self.projector.flat, self.projector.out = merger.mlp[0], merger.mlp[2]
         self.qwen.model.visual.merger = Gather(merger.ln_q)
+        self._tower: Tower | None = None
+        if spec.vision.stem == "cells":
+            self.qwen.model.visual.patch_embed = CellStem(spec.vision)
+            self._tower = Tower(self.qwen.model.visual, spec.vision, spec.view_size)
         self.qwen.model.visual.requires_grad_(False)
         self.spatial = Aggregator(spec.spatial)
         self.state = StateProjectors(spec.embodiments, spec.language.width)
         self.latents = LatentDecoder(spec)
         self.expert = Expert(spec)
-        self.statistics = ActionStatistics()
+        self.statistics = ActionStatistics(spec.expert.steps)
+        self.recompute = False
+        """In training: both picture encoders are run again for the gradient instead of kept in memory."""
 
     def see(self, views: Tensor, view_mask: Tensor, with_spatial: bool = True) -> Tensor:
-        """Picture tokens [B, V, T, D]: both pathways, projected. A masked view's tokens are zero."""
+        """Picture tokens [B, V, T, D]: both pathways, projected. A masked view's tokens are zero.
+
+        A view that no sample of the batch has costs nothing.
+        """
         self._check_views(views, view_mask)
+        there = view_mask.any(dim=0)
+        if there.all() or not there.any():
+            return self._see(views, view_mask, with_spatial)
+        seen = self._see(views[:, there], view_mask[:, there], with_spatial)
+        whole = seen.new_zeros(seen.shape[0], VIEWS, *seen.shape[2:])
+        whole[:, there] = seen
+        return whole
+
+    def _see(self, views: Tensor, view_mask: Tensor, with_spatial: bool) -> Tensor:
         spec, batch = self.spec, views.shape[0]
         shown = torch.where(view_mask[..., None, None, None], views, 0.0)
         patches = patchify(shown.flatten(0, 1), spec.vision.patch_size)  # [B * V * P, 3 * 2 * p * p]
-        grid = view_grid(batch * VIEWS, spec.view_size, spec.vision.patch_size, views.device)
-        flat = self.qwen.model.visual(patches.to(self.projector.flat.weight.dtype), grid_thw=grid).pooler_output
+        flat = self._flat(patches.to(self.projector.flat.weight.dtype))
         spatial = self._spatial(shown, view_mask) if with_spatial else None
-        seen = self.projector(flat, spatial).view(batch, VIEWS, spec.tokens_per_view, -1)
+        seen = self.projector(flat, spatial).unflatten(0, (batch, -1, spec.tokens_per_view))
         return torch.where(view_mask[..., None, None], seen, 0.0)
+
+    def compile_parts(self) -> None:
+        """By torch.compile, at the first call; it takes a minute."""
+        self.spatial.compile()
+        self.qwen.model.language_model.compile()
+        if self._tower is not None:
+            self._tower = torch.compile(self._tower)
+
+    def _flat(self, patches: Tensor) -> Tensor:
+        """2D features [B * V * T, 4 * width]; of a parent's weights as transformers computes them, to the bit."""
+        if self._tower is not None:
+            return self._tower(patches)
+        spec, stills = self.spec, patches.shape[0] // (self.spec.tokens_per_view * MERGE * MERGE)
+        grid = view_grid(stills, spec.view_size, spec.vision.patch_size, patches.device)
+        flat: Tensor = self.qwen.model.visual(patches, grid_thw=grid).pooler_output
+        return flat
 
     def _spatial(self, views: Tensor, view_mask: Tensor) -> Tensor:
         """3D features in the order of merging, four patches side by side [B * V * T, 4 * 2 * width]."""
@@ -82,13 +117,19 @@ class GearVla(nn.Module):
         """
         _check_values(inputs)
         embed = self.qwen.get_input_embeddings()
-        seen = self.see(inputs.views, inputs.view_mask)
+        seen = self._seen(inputs)
         batch = seen.shape[0]
         start = embed(inputs.text.new_tensor(self.tokens.vision_start)).expand(batch, 1, -1)
         end = embed(inputs.text.new_tensor(self.tokens.vision_end)).expand(batch, 1, -1)
         views = [part for view in range(VIEWS) for part in (start, seen[:, view], end)]
         state = self.state(inputs.embodiment, inputs.state.to(seen.dtype), inputs.arm_mask)
         return torch.cat([*views, state, embed(inputs.text)], dim=1)
+
+    def _seen(self, inputs: Inputs) -> Tensor:
+        if self.recompute and self.training and torch.is_grad_enabled():
+            seen: Tensor = checkpoint(self.see, inputs.views, inputs.view_mask, use_reentrant=False)
+            return seen
+        return self.see(inputs.views, inputs.view_mask)
 
     def read(self, inputs: Inputs) -> Prefix:
         """Read the prefix; the slow path's long part."""

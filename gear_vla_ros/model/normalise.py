@@ -12,29 +12,37 @@ SMALLEST = 1e-3
 
 
 class ActionStatistics(nn.Module):
-    """Per number the middle and half of the range between the 1st and 99th percentile of the training chunks."""
+    """Per step and number the middle and half of the range between the 1st and 99th percentile of training chunks.
+
+    Per step, because the first steps of a chunk move a thirtieth of what the last ones do.
+    """
 
     centre: Tensor
     half_range: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int) -> None:
+        """Both `[K, D]`."""
         super().__init__()
-        self.register_buffer("centre", torch.tensor(CENTRE * ARMS))
-        self.register_buffer("half_range", torch.tensor(HALF_RANGE * ARMS))
+        self.register_buffer("centre", torch.tensor(CENTRE * ARMS).repeat(steps, 1))
+        self.register_buffer("half_range", torch.tensor(HALF_RANGE * ARMS).repeat(steps, 1))
 
     def fit(self, chunks: Tensor, valid: Tensor) -> None:
         """From `chunks` [N, K, D]; a number that is never `valid` (bool [N, K, D]) keeps what it has."""
-        for number in range(chunks.shape[-1]):
-            values = chunks[..., number][valid[..., number]]
-            if values.numel():
-                low, high = values.float().quantile(torch.tensor([0.01, 0.99], device=values.device))
-                self.centre[number] = (low + high) / 2
-                self.half_range[number] = ((high - low) / 2).clamp_min(SMALLEST)
+        share = torch.tensor([0.01, 0.99], device=chunks.device)
+        for step in range(chunks.shape[1]):
+            for number in range(chunks.shape[2]):
+                values = chunks[:, step, number][valid[:, step, number]]
+                if values.numel():
+                    low, high = values.float().quantile(share)
+                    self.centre[step, number] = (low + high) / 2
+                    self.half_range[step, number] = ((high - low) / 2).clamp_min(SMALLEST)
 
     def normalise(self, actions: Tensor) -> Tensor:
-        """`actions` [..., D] in m and rot6d -> about -1 to 1."""
-        return (actions - self.centre) / self.half_range
+        """The first steps of a chunk `actions` [..., up to K, D] in m and rot6d -> about -1 to 1."""
+        count = actions.shape[-2]
+        return (actions - self.centre[:count]) / self.half_range[:count]
 
     def denormalise(self, normal: Tensor) -> Tensor:
         """The inverse of `normalise`."""
-        return normal * self.half_range + self.centre
+        count = normal.shape[-2]
+        return normal * self.half_range[:count] + self.centre[:count]

@@ -1,4 +1,4 @@
-"""Instructions as token ids. Bytes for networks trained from nothing; the parent's tokenizer for Qwen2.5-VL."""
+"""Instructions as token ids. Bytes or words for networks trained from nothing; the parent's tokenizer for Qwen2.5-VL."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
+from gear_vla_ros.model.words import BYTES, SPECIAL, word_ids
 from gear_vla_ros.settings.model import ModelSpec
 
-BYTES = 256
-PAD, VISION_START, VISION_END, IMAGE, BEGIN_ACTION, END = range(BYTES, BYTES + 6)
+PAD, VISION_START, VISION_END, IMAGE, BEGIN_ACTION, END = range(BYTES, BYTES + SPECIAL)
 """Special ids of the byte vocabulary."""
 
 
@@ -38,6 +38,19 @@ class ByteTokens:
         return list(text.encode())
 
 
+class WordTokens:
+    """One id a word (see `words.word_ids`); other characters as bytes."""
+
+    pad, vision_start, vision_end, begin_action = PAD, VISION_START, VISION_END, BEGIN_ACTION
+
+    def __init__(self, vocabulary: int) -> None:
+        self._vocabulary = vocabulary
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a sentence."""
+        return word_ids(text, self._vocabulary)
+
+
 class QwenTokens:
     """The parent's tokenizer, from a local folder; nothing is downloaded."""
 
@@ -57,6 +70,8 @@ def make_tokens(spec: ModelSpec, folder: Path | None = None) -> TextTokens:
     """The tokenizer of these sizes; `folder`: where the parent's tokenizer lies. Raises ValueError without one."""
     if spec.tokenizer == "bytes":
         return ByteTokens()
+    if spec.tokenizer == "words":
+        return WordTokens(spec.language.vocabulary)
     if folder is None or not (folder / "tokenizer.json").is_file():
         raise ValueError(f"tokenizer: '{spec.tokenizer}' needs tokenizer.json in the checkpoint folder, none found")
     return QwenTokens(folder)

@@ -26,6 +26,8 @@ class VisionSpec(Spec):
     window_size: int = Field(default=112, ge=1)
     """Side of an attention window [pixel]."""
     full_attention_layers: tuple[int, ...]
+    stem: Literal["linear", "cells"] = "linear"
+    """linear: the parent's patch embedding. cells: of small networks without a parent, see `model.tower.CellStem`."""
 
 
 class LanguageSpec(Spec):
@@ -110,8 +112,9 @@ class ModelSpec(Spec):
     """The whole network."""
 
     name: str
-    tokenizer: Literal["bytes", "qwen"]
-    """bytes: one id a byte, for networks that are trained from nothing; qwen: the parent's, from the checkpoint."""
+    tokenizer: Literal["bytes", "words", "qwen"]
+    """bytes, words: one id a byte, or a word, for networks that are trained from nothing; qwen: the parent's, from the
+    checkpoint."""
     view_size: int = Field(ge=28)
     """Side of the square views [pixel]; 448 in the paper."""
     vision: VisionSpec

@@ -42,7 +42,7 @@ def changed(folder, **fields):
         ({"weights": "short"}, r"weights: found 'short'; string should match pattern"),
         ({"dtype": "float8"}, r"dtype: found 'float8'; input should be 'float32' or 'bfloat16'"),
         ({"colour": "red"}, r"colour: unknown key; allowed dtype, files, format"),
-        ({"statistics__centre": [0.0] * 3}, r"statistics\.centre: 3 numbers, allowed 20"),
+        ({"statistics__centre": [[0.0] * 3] * 30}, r"statistics\.centre: 30 steps of \[3\] numbers, allowed 30 of 20"),
         ({"parts__expert__file": "other.onnx"}, r"parts\.expert\.file: 'other\.onnx' is not among its files"),
         ({"files__../../out": {"bytes": 1, "sha256": "0" * 64}}, r"'\.\./\.\./out' leads out of the bundle"),
         ({"parts": {}}, r"parts: vision, prefill, parallel, expert, state_agilex_dual_arm, .* missing"),

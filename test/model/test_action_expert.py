@@ -135,12 +135,12 @@ def test_frequencies_are_the_papers():
 
 
 def test_statistics_turn_percentiles_into_one_and_back():
-    statistics, chunks = ActionStatistics(), 0.3 * torch.randn(500, 30, 20) + 1.0
+    statistics, chunks = ActionStatistics(30), 0.3 * torch.randn(500, 30, 20) + 1.0
     valid = torch.ones_like(chunks, dtype=torch.bool)
     valid[..., :10] = False
-    before = statistics.centre[:10].clone()
+    before = statistics.centre[:, :10].clone()
     statistics.fit(chunks, valid)
-    assert torch.equal(statistics.centre[:10], before)
+    assert torch.equal(statistics.centre[:, :10], before)
     normal = statistics.normalise(chunks)[..., 10:]
     assert 0.97 < (normal.abs() <= 1).float().mean() < 0.99
     torch.testing.assert_close(statistics.denormalise(statistics.normalise(chunks)), chunks, atol=1e-5, rtol=1e-5)

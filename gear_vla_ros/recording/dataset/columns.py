@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gear_vla_ros.geometry import se3
-from gear_vla_ros.recording.dataset.features import ACTION, STAMP, STATE
+from gear_vla_ros.recording.dataset.features import ACTION, LABEL, LABELLED, STAMP, STATE, XYZ
 from gear_vla_ros.recording.dataset.samples import Samples
 from gear_vla_ros.settings import ArmSpec
 
@@ -18,7 +18,7 @@ def columns_of(samples: Samples, episode: int, first: int, tasks: Sequence[str])
     steps = np.arange(count, dtype=np.int64)
     arms = samples.robot.arms
     state = [_state(samples, arm) for arm in arms]
-    return {
+    return _labels(samples) | {
         STATE: np.concatenate(state, axis=1).astype(np.float32),
         ACTION: np.concatenate([_action(samples, arm) for arm in arms], axis=1).astype(np.float32),
         STAMP: samples.times_ns[:-1],
@@ -28,6 +28,14 @@ def columns_of(samples: Samples, episode: int, first: int, tasks: Sequence[str])
         "index": first + steps,
         "task_index": np.array([tasks.index(task) for task in samples.tasks], dtype=np.int64),
     }
+
+
+def _labels(samples: Samples) -> dict[str, NDArray[Any]]:
+    if samples.labels is None:
+        return {}
+    known = samples.labels.known.astype(np.int64)
+    flat = [part.reshape(len(samples), -1) for part in (samples.labels.chunks, samples.labels.xyz)]
+    return {LABEL: flat[0], LABELLED: known, XYZ: flat[1]}
 
 
 def _state(samples: Samples, arm: ArmSpec) -> NDArray[np.float64]:

@@ -88,7 +88,7 @@ def convert(what: Plan, to: Path, told: Callable[[int], None] = lambda frames: N
     """Write the dataset. told: called with the frames that were done. Raises RecordingError; then nothing is left."""
     first = what.samples[0]
     with _new_folder(to) as folder:
-        writer = DatasetWriter(folder, first.robot, first.fps, what.sizes)
+        writer = DatasetWriter(folder, first.robot, first.fps, what.sizes, first.labels is not None)
         try:
             for samples in what.samples:
                 _write(writer, samples, told)
@@ -144,6 +144,8 @@ def _refuse_unlike(samples: Samples, sizes: Sizes, first: Samples, wanted: Sizes
     if (mine.arms, mine.cameras) != (theirs.arms, theirs.cameras):
         what = "arms" if mine.arms != theirs.arms else "cameras"
         raise RecordingError(f"{samples.path}: its {mine.name} has other {what} in its YAML than {first.path}'s")
+    if (samples.labels is None) != (first.labels is None):
+        raise RecordingError(f"{samples.path}: only one of it and {first.path} was disturbed on purpose; convert apart")
     if sizes != wanted:
         raise RecordingError(f"{samples.path}: pictures {sizes}, {first.path} has {wanted}; convert them apart")
 

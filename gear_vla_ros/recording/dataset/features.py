@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gear_vla_ros.recording.dataset.labels import MOST_OBJECTS, STEPS
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.settings import RobotSpec
 
@@ -10,11 +11,14 @@ VERSION = "v3.0"
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
-INFO, STATS, TASKS, ROBOT, SOURCES = (
+INFO, STATS, TASKS, ROBOT, SOURCES, OBJECTS = (
     "meta/info.json", "meta/stats.json", "meta/tasks.parquet", "meta/robot.json", "meta/sources.json",
+    "meta/objects.json",
 )  # fmt: skip
 FILES_A_CHUNK, DATA_MB, VIDEO_MB = 1000, 100, 200
 IMAGES, STATE, ACTION, STAMP = "observation.images.", "observation.state", "action", "stamp_ns"
+LABEL, LABELLED, XYZ = "action.expert_chunk", "action.expert_chunk_known", "observation.environment_state"
+"""Of simulated, disturbed episodes: see `labels`. Objects' names stand in meta/objects.json, a list an episode."""
 POSE = ("x", "y", "z", "r11", "r21", "r31", "r12", "r22", "r32")
 """Metres, then the first two columns of the rotation."""
 INDICES: Mapping[str, str] = {
@@ -42,8 +46,10 @@ def action_names(robot: RobotSpec) -> list[str]:
     return [name for arm in robot.arms for name in (*pose_names(arm.name), gripper_name(arm.name))]
 
 
-def features_of(robot: RobotSpec, sizes: Mapping[str, tuple[int, int]], fps: int) -> dict[str, dict[str, Any]]:
-    """`features` of info.json. sizes: width and height of the pictures by view role."""
+def features_of(
+    robot: RobotSpec, sizes: Mapping[str, tuple[int, int]], fps: int, labelled: bool = False
+) -> dict[str, dict[str, Any]]:
+    """`features` of info.json. sizes: width and height of the pictures by view role. labelled: by the expert."""
     found: dict[str, dict[str, Any]] = {}
     for role, (width, height) in sizes.items():
         info = {
@@ -54,6 +60,10 @@ def features_of(robot: RobotSpec, sizes: Mapping[str, tuple[int, int]], fps: int
         found[IMAGES + role] = {"dtype": "video", "shape": [height, width, 3], "names": names, "info": info}
     for key, names in ((STATE, state_names(robot)), (ACTION, action_names(robot))):
         found[key] = {"dtype": "float32", "shape": [len(names)], "names": names}
+    if labelled:
+        found[LABEL] = {"dtype": "float32", "shape": [STEPS * len(robot.arms) * 10], "names": None}
+        found[LABELLED] = {"dtype": "int64", "shape": [1], "names": None}
+        found[XYZ] = {"dtype": "float32", "shape": [MOST_OBJECTS * 3], "names": None}
     found[STAMP] = {"dtype": "int64", "shape": [1], "names": None}
     return found | {key: {"dtype": kind, "shape": [1], "names": None} for key, kind in INDICES.items()}
 

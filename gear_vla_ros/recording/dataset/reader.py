@@ -19,7 +19,7 @@ from gear_vla_ros.recording.dataset.video import Picture, VideoReader
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.settings import RobotSpec
 
-STEPS = 30
+STEPS, LABEL_HZ = 30, 30.0
 Array = NDArray[np.float64]
 
 
@@ -69,10 +69,30 @@ class DatasetReader:
         if rows != said or sum(episode["length"] for episode in self.episodes) != said:
             raise RecordingError(f"{root}: {rows} frames in data/, meta/info.json says {said}; is it cut?")
         self._state, self._action = self._arm_places()
+        self._names = _object_names(root) if self.labelled else []
         self._videos: dict[Path, VideoReader] = {}
 
     def __len__(self) -> int:
         return int(self.info["total_frames"])
+
+    @property
+    def labelled(self) -> bool:
+        """Whether chunks are the expert's, of episodes that were disturbed on purpose, and not what was done."""
+        return form.LABEL in self.features
+
+    def learnable(self) -> NDArray[np.int64]:
+        """Frames whose chunk can be learned: those with a label, or all."""
+        if self.labelled:
+            return np.flatnonzero(self._numbers[form.LABELLED])
+        return np.arange(len(self))
+
+    def objects(self, index: int) -> dict[str, Array]:
+        """Where objects are at a frame `[3]` in the world [m], by name; of labelled datasets, else none."""
+        if not self.labelled:
+            return {}
+        names = self._names[int(self._numbers["episode_index"][index])]
+        xyz = self._numbers[form.XYZ][index].reshape(-1, 3).astype(np.float64)
+        return dict(zip(names, xyz, strict=False))
 
     def numbers(self, feature: str) -> NDArray[Any]:
         """All of one feature, `[frames, ...]`. Raises KeyError."""
@@ -96,7 +116,12 @@ class DatasetReader:
         return Sample({role: self.picture(index, role) for role in self.roles}, arms, task, chunk, valid)
 
     def chunk(self, index: int, steps: int = STEPS) -> tuple[ActionChunk, NDArray[np.bool_]]:
-        """inv(base_T_tcp(t)) base_T_tcp(t + i / fps), i = 1..steps, and which of the steps `[steps]` are recorded."""
+        """inv(base_T_tcp(t)) base_T_tcp(t + i / fps), i = 1..steps, and which of the steps `[steps]` are known.
+
+        Of a labelled dataset: what the expert wanted at this frame, at its own 30 steps a second.
+        """
+        if self.labelled:
+            return self._label(index, steps)
         last = self._episode(index)["dataset_to_index"] - 1
         rows = np.arange(index, index + steps)
         actions = self._numbers[form.ACTION][np.minimum(rows, last)].astype(np.float64)
@@ -108,6 +133,19 @@ class DatasetReader:
         stamp_ns = int(self._numbers[form.STAMP][index])
         task = int(self._numbers["task_index"][index])
         return ActionChunk(stamp_ns, index, self.root.name, task, 0, arms, float(self.fps)), rows <= last
+
+    def _label(self, index: int, steps: int) -> tuple[ActionChunk, NDArray[np.bool_]]:
+        numbers = self._numbers[form.LABEL][index].reshape(-1, len(self.robot.arms), 10)[:steps].astype(np.float64)
+        arms = {
+            arm.name: ArmChunk(
+                self._arm(index, arm.name).base_T_tcp, se3.from_xyz_rot6d(numbers[:, i, :9]), numbers[:, i, 9]
+            )
+            for i, arm in enumerate(self.robot.arms)
+        }
+        known = bool(self._numbers[form.LABELLED][index])
+        stamp_ns, task = int(self._numbers[form.STAMP][index]), int(self._numbers["task_index"][index])
+        chunk = ActionChunk(stamp_ns, index, self.root.name, task, 0, arms, LABEL_HZ)
+        return chunk, np.full(len(numbers), known)
 
     def close(self) -> None:
         """Give the videos back."""
@@ -165,6 +203,13 @@ def _robot(root: Path) -> RobotSpec:
         raise RecordingError(f"{root}: no {form.ROBOT}: not written by this stack; say which robot it is of") from None
     except ValidationError as error:
         raise RecordingError(f"{root / form.ROBOT}: {error.errors()[0]['msg']} at {error.errors()[0]['loc']}") from None
+
+
+def _object_names(root: Path) -> list[list[str]]:
+    try:
+        return [list(names) for names in json.loads((root / form.OBJECTS).read_text(encoding="utf-8"))]
+    except (FileNotFoundError, json.JSONDecodeError, TypeError) as error:
+        raise RecordingError(f"{root / form.OBJECTS}: cannot be read: {error}") from None
 
 
 def _read(paths: list[Path], where: Path, columns: list[str] | None = None) -> pa.Table:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.recording.checks import GAP_PERIODS, check
+from gear_vla_ros.recording.dataset import labels as expert
 from gear_vla_ros.recording.dataset.grippers import MEASURED, command_topics, commands
 from gear_vla_ros.recording.dataset.resampling import NONE, Times, asof, hold, interpolate, longest_run
 from gear_vla_ros.recording.errors import RecordingError
@@ -47,7 +48,8 @@ class Samples:
     """An episode's N frames. times_ns: `[N+1]`. tasks: `[N]` instructions in force.
 
     pictures: by view role, `[N]` which of the camera's messages, counted from its first. ages_ns: how old they are.
-    left_out_s: seconds before and after the stretch that is without a gap.
+    left_out_s: seconds before and after the stretch that is without a gap. labels: of simulated episodes that were
+    disturbed on purpose.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Samples:
     pictures: Mapping[str, NDArray[np.int64]]
     ages_ns: Mapping[str, Times]
     left_out_s: float
+    labels: expert.Labels | None = None
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -79,7 +82,7 @@ def take_samples(
         raise RecordingError(f"{path}: the robot it was recorded with is not attached; say --robot")
     if robot is not None and robot.name != spec.name:
         raise RecordingError(f"{path}: of robot {spec.name}, asked for {robot.name}; convert it as what it is")
-    seen = survey(path, spec, {INSTRUCTION, *command_topics(spec)})
+    seen = survey(path, spec, {INSTRUCTION, expert.CHUNK, expert.SCENE, *command_topics(spec)})
     if seen.about.get("outcome", "") in leave_out:
         raise LeftOutError(f"{path}: its outcome is {seen.about['outcome']}")
     _refuse_bad(seen, spec)
@@ -105,7 +108,17 @@ def take_samples(
             for camera in spec.cameras
         },
         left_out_s=(len(times_ns) - (run.stop - run.start)) / fps,
+        labels=_labels(seen, spec, times_ns[frames]),
     )
+
+
+def _labels(seen: Survey, robot: RobotSpec, times_ns: Times) -> expert.Labels | None:
+    if not expert.wanted(seen.about):
+        return None
+    try:
+        return expert.labels_of(robot, seen.kept[expert.CHUNK], seen.kept[expert.SCENE], times_ns)
+    except RecordingError as error:
+        raise RecordingError(f"{seen.path}: {error}") from None
 
 
 def _refuse_bad(seen: Survey, robot: RobotSpec) -> None:

@@ -122,9 +122,10 @@ class DatasetWriter:
     sizes: width and height of the pictures by view role. Raises RecordingError and OSError.
     """
 
-    def __init__(self, root: Path, robot: RobotSpec, fps: int, sizes: Sizes) -> None:
+    def __init__(self, root: Path, robot: RobotSpec, fps: int, sizes: Sizes, labelled: bool = False) -> None:
         self._root, self._robot, self._fps = root, robot, fps
-        self.features = form.features_of(robot, sizes, fps)
+        self.features = form.features_of(robot, sizes, fps, labelled)
+        self._objects: list[tuple[str, ...]] = []
         self._cameras = {role: _Camera(root, role, fps, size) for role, size in sizes.items()}
         self._data = _Numbered(root, form.DATA, form.DATA_MB)
         self._writer: pq.ParquetWriter | None = None
@@ -167,6 +168,8 @@ class DatasetWriter:
         row |= {f"stats/{key}/{name}": value for key, found in stats.items() for name, value in found.items()}
         self._episodes.append(row | {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0})
         self._sources.append(_source(samples, index))
+        if samples.labels is not None:
+            self._objects.append(samples.labels.names)
         self.frames += len(samples)
         self._now = None
 
@@ -183,6 +186,8 @@ class DatasetWriter:
         (self._root / form.STATS).write_text(json.dumps(self._stats(), indent=4))
         (self._root / form.ROBOT).write_text(self._robot.model_dump_json(indent=2))
         (self._root / form.SOURCES).write_text(json.dumps(self._sources, indent=2))
+        if self._objects:
+            (self._root / form.OBJECTS).write_text(json.dumps(self._objects))
 
     def abandon(self) -> None:
         """Give all files back as they are, after an error; what was written is no dataset."""
