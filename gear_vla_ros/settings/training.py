@@ -10,6 +10,16 @@ from gear_vla_ros.settings.paths import named_file, share_dir
 Stage = Literal["embodied_pretraining", "continuous_policy", "new_projector", "light_end_to_end"]
 
 
+class WeightsSpec(Spec):
+    """Weights of the losses; 0 leaves one out. The paper gives none."""
+
+    latent: float = Field(default=1.0, ge=0)
+    fast: float = Field(default=1.0, ge=0)
+    flow: float = Field(default=1.0, ge=0)
+    grounding: float = Field(default=0.0, ge=0)
+    """Where the named object is, and a coarse chunk, read from the latents' keys and values; ours (docs/training.md)."""
+
+
 class TrainingSpec(Spec):
     """One stage (paper, 3.4 and App. A)."""
 
@@ -32,6 +42,19 @@ class TrainingSpec(Spec):
     seed: int = Field(default=42, ge=0)
     vision_language_share: float = Field(default=0.4, gt=0, le=1)
     """Of each vision-language source in stage 2."""
+    weights: WeightsSpec = WeightsSpec()
+    flow_draws: int = Field(default=1, ge=1, le=64)
+    """Draws of noise and flow time a sample; ours."""
+    cool_down: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps at the end over which the learning rate falls to a hundredth; ours."""
+    retold: float = Field(default=0.0, ge=0, le=1)
+    """Share of samples whose instruction names another object that is there: only its place is learned; ours."""
+    vary_pictures: bool = True
+    """Other light and noise, as a robot's cameras would see it."""
+    compiled: bool = False
+    """By torch.compile: a minute at the beginning, faster after."""
+    from_nothing: bool = False
+    """No parent gave the 2D tower its weights: it learns too."""
     max_delay_steps: int = Field(default=0, ge=0, lt=1000)
     """Largest clean prefix of a chunk in training, for training-time real-time chunking."""
 
@@ -41,10 +64,16 @@ class TrainingSpec(Spec):
             raise ValueError("embodiment is to be given for the stage new_projector, and for no other")
         return self
 
+    @property
+    def flow_weight(self) -> float:
+        """Of the flow loss; stage 1 has no action expert."""
+        return 0.0 if self.stage == "embodied_pretraining" else self.weights.flow
+
     def learning_rate_at(self, step: int) -> float:
-        """Of step 0 and on: a linear rise, then constant."""
-        rising = max(1, round(self.warm_up * self.steps))
-        return self.learning_rate * min(1.0, (step + 1) / rising)
+        """Of step 0 and on: a linear rise, then constant, and where it cools down a linear fall."""
+        rising, falling = max(1, round(self.warm_up * self.steps)), max(1, round(self.cool_down * self.steps))
+        fall = min(1.0, (self.steps - step) / falling) if self.cool_down else 1.0
+        return self.learning_rate * min(1.0, (step + 1) / rising) * (0.01 + 0.99 * fall)
 
 
 def load_training_spec(name_or_path: str) -> TrainingSpec:

@@ -62,6 +62,6 @@ def describe(groups: list[Group]) -> str:
 def _learns(name: str, training: TrainingSpec) -> bool:
     if training.stage == "new_projector":
         return name.startswith(f"state.by_embodiment.{training.embodiment}.")
-    if name.startswith(FROZEN) or name == NEVER_USED:
+    if (name.startswith(FROZEN) and not training.from_nothing) or name == NEVER_USED:
         return False
     return training.stage != "embodied_pretraining" or not name.startswith("expert.")

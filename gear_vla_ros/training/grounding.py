@@ -1,0 +1,54 @@
+"""A grounding loss on what the action expert will see.
+
+No gradient of the flow reaches the language model (paper, 3.1). So in a network without pretrained parents nothing would
+tell the latent action tokens where the named object is. In training a small head reads, from the same keys and values that
+the expert gets, where the named object and its goal are from each tool, and a coarse chunk. It is not part of the network.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gear_vla_ros.model.expert import Latents
+from gear_vla_ros.settings.model import ARMS, ModelSpec
+
+NEAR_M = 0.15
+"""Distances are in units of this."""
+NAMED = 2
+"""The object, and where it is to go."""
+EVERY = 5
+"""Steps of the chunk between those that are read."""
+HIDDEN = 256
+
+
+class GroundingHead(nn.Module):
+    """From latents' keys and values to places `[B, NAMED, ARMS, 3]` and coarse chunks `[B, K / EVERY, D]`."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        language = spec.language
+        numbers = 2 * language.depth * language.kv_heads * language.head_dim * spec.latents.tokens
+        self.coarse = spec.expert.steps // EVERY, spec.action_numbers
+        self.read = nn.Sequential(nn.LayerNorm(numbers), nn.Linear(numbers, HIDDEN), nn.GELU())
+        self.places = nn.Linear(HIDDEN, NAMED * ARMS * 3)
+        self.chunk = nn.Linear(HIDDEN, self.coarse[0] * self.coarse[1])
+
+    def forward(self, latents: Latents) -> tuple[Tensor, Tensor]:
+        """Both in units of the losses."""
+        parts = [part.flatten(1) for part in (*latents.keys, *latents.values)]
+        hidden = self.read(torch.cat(parts, dim=1).float())
+        return self.places(hidden).unflatten(1, (NAMED, ARMS, 3)), self.chunk(hidden).unflatten(1, self.coarse)
+
+
+def place_loss(found: Tensor, near: Tensor, known: Tensor) -> Tensor:
+    """near: `[B, NAMED, ARMS, 3]` [m]; known: bool `[B, NAMED, ARMS]`. Scalar; 0 where nothing is known."""
+    error = functional.smooth_l1_loss(found, near / NEAR_M, reduction="none", beta=0.2).mean(dim=-1)
+    return (error * known).sum() / known.sum().clamp_min(1)
+
+
+def chunk_loss(found: Tensor, normal: Tensor, valid: Tensor) -> Tensor:
+    """normal: normalised chunks `[B, K, D]`; valid: bool of the same shape. Scalar."""
+    picked = slice(EVERY - 1, None, EVERY)
+    error = functional.smooth_l1_loss(found, normal[:, picked], reduction="none", beta=0.2)
+    there = valid[:, picked]
+    return (error * there).sum() / there.sum().clamp_min(1)

@@ -1,0 +1,113 @@
+"""All losses of one batch, weighted by the stage: what a process computes, in one call of one module."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gear_vla_ros.model import sequence
+from gear_vla_ros.model.dropping import Dropped, draw, language_keep
+from gear_vla_ros.model.expert import Latents
+from gear_vla_ros.model.gear_vla import GearVla
+from gear_vla_ros.model.latents import Prefix, to_vocabulary
+from gear_vla_ros.settings.training import TrainingSpec
+from gear_vla_ros.training.batches import Batch
+from gear_vla_ros.training.grounding import GroundingHead, chunk_loss, place_loss
+from gear_vla_ros.training.losses import IGNORE, TargetKind, flow_matching_loss, flow_sample, token_loss
+
+
+@dataclass(frozen=True)
+class Losses:
+    """total: what is minimised. parts: scalars by name, detached."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class Objective(nn.Module):
+    """The network, and in training the grounding head beside it."""
+
+    def __init__(self, model: GearVla, training: TrainingSpec) -> None:
+        super().__init__()
+        self.model, self._training = model, training
+        self.grounding = GroundingHead(model.spec) if training.weights.grounding > 0 else None
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Losses:
+        """generator: of this process's part of this step; it alone decides what is drawn here."""
+        weights, parts = self._training.weights, {}
+        dropped = draw(self.model.spec.dropping, len(batch.rows), generator)
+        normal = self.model.statistics.normalise(batch.actions)
+        if self._trains_language():
+            latents, logits, prefix = self._say(batch, dropped)
+            parts["latent"] = self._token_loss(logits, to_ids(self.model, batch.codes), TargetKind.LATENT)
+            if weights.fast > 0:
+                parts["fast"] = self._fast(batch, prefix, dropped)
+            if self.grounding is not None:
+                places, coarse = self.grounding(latents)
+                parts["place"] = place_loss(places, batch.near, batch.near_known)
+                parts["chunk"] = chunk_loss(coarse, normal, batch.valid)
+        else:
+            with torch.no_grad():
+                latents = self._say(batch, dropped)[0]
+        if self._training.flow_weight > 0:
+            parts["flow"] = self._flow(batch, normal, latents, dropped, generator)
+        share = {"latent": weights.latent, "fast": weights.fast, "place": weights.grounding,
+                 "chunk": weights.grounding, "flow": self._training.flow_weight}  # fmt: skip
+        total = torch.stack([share[name] * loss for name, loss in parts.items()]).sum()
+        return Losses(total, {name: loss.detach() for name, loss in parts.items()})
+
+    def _trains_language(self) -> bool:
+        weights = self._training.weights
+        return weights.latent > 0 or weights.fast > 0 or weights.grounding > 0
+
+    def _say(self, batch: Batch, dropped: Dropped) -> tuple[Latents, Tensor, Prefix]:
+        """K/V of the latent tokens; logits `[B, N, vocabulary]` about them."""
+        model = self.model
+        if model.spec.latents.decoding == "parallel":
+            prefix = model.read(batch.inputs)
+            keep = self._keep(batch, prefix, dropped, model.spec.latents.tokens)
+            logits = model.latents.parallel_logits(model.qwen, prefix, attention_keep=keep)
+            return model.latents.cached(prefix), logits, prefix
+        answer = to_ids(model, batch.codes).clamp_min(model.spec.language.vocabulary)
+        is_action = torch.ones(answer.shape[1], dtype=torch.bool, device=answer.device)
+        logits, prefix = model.teach(batch.inputs, answer, is_action, dropped)
+        return model.latents.cached(prefix), logits[:, :-1], prefix
+
+    def _fast(self, batch: Batch, prefix: Prefix, dropped: Dropped) -> Tensor:
+        """FAST ids after the latent tokens, each from those before it; the first from a token that begins an action."""
+        model = self.model
+        targets = torch.where(batch.fast == IGNORE, IGNORE, batch.fast + model.spec.fast_id_offset)
+        begin = torch.full_like(targets[:, :1], model.tokens.begin_action)
+        given = torch.cat([begin, targets[:, :-1]], dim=1).clamp_min(0)
+        keep = self._keep(batch, prefix, dropped, model.spec.latents.tokens, given.shape[1])
+        embeds = model.qwen.get_input_embeddings()(given)
+        after = model.spec.latents.tokens
+        hidden = model.latents.continue_with(model.qwen, prefix, embeds, after=after, attention_keep=keep)
+        return self._token_loss(model.qwen.lm_head(hidden), targets, TargetKind.FAST)
+
+    def _keep(self, batch: Batch, prefix: Prefix, dropped: Dropped, latents: int, more: int = 0) -> Tensor:
+        """Of the latent tokens, or of `more` action tokens after them."""
+        at = sequence.layout(self.model.spec, batch.inputs.text.shape[1])
+        asking = torch.ones(more or latents, dtype=torch.bool, device=prefix.mask.device)
+        return language_keep(dropped, at, asking, prefix.mask.shape[1] + latents + more)
+
+    @staticmethod
+    def _token_loss(logits: Tensor, targets: Tensor, kind: TargetKind) -> Tensor:
+        return token_loss(logits.flatten(0, 1), targets.flatten(), torch.full_like(targets.flatten(), kind)).total
+
+    def _flow(
+        self, batch: Batch, normal: Tensor, latents: Latents, dropped: Dropped, generator: torch.Generator
+    ) -> Tensor:
+        """Mean over several draws of noise and flow time: the expert is cheap, the latents behind it are not."""
+        training, model = self._training, self.model
+        state = model.state_tokens(batch.inputs, dropped)
+        losses = []
+        for _ in range(training.flow_draws):
+            drawn = flow_sample(normal, batch.valid, max_delay=training.max_delay_steps, generator=generator)
+            losses.append(flow_matching_loss(model.expert.velocity(drawn.noisy, drawn.time, latents, state), drawn))
+        return torch.stack(losses).mean()
+
+
+def to_ids(model: GearVla, codes: Tensor) -> Tensor:
+    """Latent ids as ids of the vocabulary; IGNORE stays."""
+    return torch.where(codes == IGNORE, IGNORE, to_vocabulary(model.spec, codes))

@@ -1,0 +1,174 @@
+"""A dataset as arrays that a step of training takes its samples from without decoding anything.
+
+Made once a dataset and view size, beside it in `prepared/`; memory-mapped, so that several processes share them.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gear_vla_ros.contracts import VIEW_ROLES
+from gear_vla_ros.contracts.naming import CONTAINER, spoken
+from gear_vla_ros.engines.arrays import SIDES, letterbox
+from gear_vla_ros.geometry import se3
+from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.recording.dataset.features import STATE
+from gear_vla_ros.recording.dataset.labels import MOST_OBJECTS
+from gear_vla_ros.recording.dataset.reader import DatasetReader
+from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
+
+HZ = 10
+"""Samples a second of an episode; neighbours tell next to nothing new."""
+ARRAYS = ("views", "state", "actions", "known", "episode", "frame", "task", "near")
+FORMAT = 1
+NOTHING = -1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """F samples of one robot.
+
+    views: uint8 [F, V, S, S, 3] of the roles in `roles`. state: [F, 2, numbers], left and right. actions:
+    [F, K, 20], known: bool [F, K]. episode, frame, task: [F]. near: [F, M, 2, 3], objects' middles in each arm's tool
+    frame [m]. arms: bool [2]. texts: of the tasks. names: of the objects, by episode.
+    """
+
+    robot: str
+    embodiment: str
+    roles: tuple[str, ...]
+    arms: NDArray[np.bool_]
+    texts: tuple[str, ...]
+    names: tuple[tuple[str, ...], ...]
+    fps: int
+    views: NDArray[np.uint8]
+    state: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    episode: NDArray[np.int64]
+    frame: NDArray[np.int64]
+    task: NDArray[np.int64]
+    near: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.task)
+
+    def named(self, row: int) -> tuple[int, int]:
+        """Which of the episode's objects a sample's instruction names, and into which container; NOTHING: none."""
+        text, found = self.texts[self.task[row]], [NOTHING, NOTHING]
+        for index, name in enumerate(self._names_of(row)):
+            if spoken(name) in text:
+                found[name.endswith(CONTAINER)] = index
+        return found[0], found[1]
+
+    def others(self, row: int) -> list[int]:
+        """Objects that the instruction could name as well."""
+        own = self.named(row)[0]
+        names = self._names_of(row)
+        return [i for i, name in enumerate(names) if i != own and not name.endswith(CONTAINER)]
+
+    def retold(self, row: int, other: int) -> str:
+        """The instruction with another object in the place of the one it names."""
+        names, own = self._names_of(row), self.named(row)[0]
+        return self.texts[self.task[row]].replace(spoken(names[own]), spoken(names[other]))
+
+    def clip(self, row: int, count: int, period_s: float) -> NDArray[np.int64] | None:
+        """Rows of the next `count` samples, `period_s` apart, from `row` on; None past the episode's end."""
+        stride = round(period_s * HZ)
+        rows = row + stride * np.arange(count)
+        if rows[-1] >= len(self) or self.episode[rows[-1]] != self.episode[row]:
+            return None
+        even = np.diff(self.frame[rows]) == stride * self.fps // HZ
+        return rows if even.all() else None
+
+    def _names_of(self, row: int) -> tuple[str, ...]:
+        return self.names[self.episode[row]] if self.names else ()
+
+
+def prepare(dataset: Path, view_size: int, told: Callable[[int, int], None] = lambda done, total: None) -> Prepared:
+    """The arrays of a LeRobot dataset, made if they are not there. told: samples done and in all.
+
+    Raises RecordingError when the dataset cannot be read.
+    """
+    folder = dataset / "prepared" / f"{view_size}px"
+    reader = DatasetReader(dataset)
+    about = _about(reader, view_size)
+    if not (folder / "about.json").is_file() or json.loads((folder / "about.json").read_text()) != about:
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _write(reader, view_size, partial, told)
+        (partial / "about.json").write_text(json.dumps(about))
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+    robot = reader.robot
+    reader.close()
+    return Prepared(
+        robot=robot.name,
+        embodiment=robot.state_projector.embodiment,
+        roles=tuple(about["roles"]),
+        arms=np.array([side in {arm.name for arm in robot.arms} for side in SIDES]),
+        texts=tuple(reader.tasks),
+        names=tuple(map(tuple, about["names"])),
+        fps=reader.fps,
+        **arrays,
+    )
+
+
+def _about(reader: DatasetReader, view_size: int) -> dict[str, object]:
+    rows = _rows(reader)
+    roles = [role for role in VIEW_ROLES if role in reader.roles]
+    names = [list(reader.objects(int(e["dataset_from_index"]))) for e in reader.episodes] if reader.labelled else []
+    return {
+        "format": FORMAT, "samples": len(rows), "frames": len(reader), "view_size": view_size, "roles": roles,
+        "names": names, "robot": reader.robot.name,
+    }  # fmt: skip
+
+
+def _rows(reader: DatasetReader) -> NDArray[np.int64]:
+    learnable = reader.learnable()
+    if reader.labelled:
+        return learnable
+    frame = reader.numbers("frame_index")[learnable]
+    return learnable[frame % max(1, reader.fps // HZ) == 0]
+
+
+def _write(reader: DatasetReader, size: int, folder: Path, told: Callable[[int, int], None]) -> None:
+    rows, robot = _rows(reader), reader.robot
+    roles = [role for role in VIEW_ROLES if role in reader.roles]
+    steps = len(next(iter(reader.chunk(int(rows[0]))[0].arms.values())).gripper)
+    views = np.lib.format.open_memmap(
+        folder / "views.npy", mode="w+", dtype=np.uint8, shape=(len(rows), len(roles), size, size, 3)
+    )
+    joints = len(robot.arms[0].joints)
+    state = np.zeros((len(rows), ARMS, 9 + joints + 1), np.float32)
+    actions = np.zeros((len(rows), steps, ARMS * NUMBERS_PER_ARM), np.float32)
+    known = np.zeros((len(rows), steps), bool)
+    near = np.zeros((len(rows), MOST_OBJECTS, ARMS, 3), np.float32)
+    model = RobotModel(robot)
+    base_T_world = {arm.name: se3.inverse(model.world_T_base(arm.name)) for arm in robot.arms}
+    told_state = reader.numbers(STATE).reshape(len(reader), len(robot.arms), -1)
+    for at, row in enumerate(rows.tolist()):
+        for index, role in enumerate(roles):
+            views[at, index] = letterbox(reader.picture(row, role), size)
+        chunk, known[at] = reader.chunk(row, steps)
+        objects = np.array(list(reader.objects(row).values())).reshape(-1, 3)
+        for index, arm in enumerate(robot.arms):
+            side = SIDES.index(arm.name)
+            part = chunk.arms[arm.name]
+            state[at, side] = told_state[row, index]
+            first = side * NUMBERS_PER_ARM
+            actions[at, :, first : first + 9] = se3.to_xyz_rot6d(part.anchor_T_tcp)
+            actions[at, :, first + 9] = part.gripper
+            tcp_T_world = se3.inverse(part.base_T_anchor) @ base_T_world[arm.name]
+            near[at, : len(objects), side] = objects @ tcp_T_world[:3, :3].T + tcp_T_world[:3, 3]
+        told(at + 1, len(rows))
+    views.flush()
+    numbers = {name: reader.numbers(f"{name}_index")[rows] for name in ("episode", "frame", "task")}
+    for name, array in {"state": state, "actions": actions, "known": known, "near": near, **numbers}.items():
+        np.save(folder / f"{name}.npy", array)

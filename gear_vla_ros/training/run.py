@@ -1,0 +1,97 @@
+"""From datasets and a network to a trained checkpoint, in a run's folder."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from gear_vla_ros.model import checkpoint
+from gear_vla_ros.model.gear_vla import GearVla
+from gear_vla_ros.model.text import make_tokens
+from gear_vla_ros.settings.model import NUMBERS_PER_ARM, load_model_spec
+from gear_vla_ros.settings.training import TrainingSpec
+from gear_vla_ros.training import targets
+from gear_vla_ros.training.batches import Batches, Source
+from gear_vla_ros.training.objective import Objective
+from gear_vla_ros.training.prepared import Prepared
+from gear_vla_ros.training.targets import Tokenizers
+from gear_vla_ros.training.trainer import MODEL, Trainer, newest_step
+
+SPEC = "training.yaml"
+STATISTICS_CHUNKS = 20_000
+
+
+def network(name_or_folder: str, seed: int) -> tuple[GearVla, Path | None]:
+    """Random weights of the sizes of that name, or the network of a checkpoint's or a run's folder; and that folder.
+
+    Raises FileNotFoundError or ValueError when it cannot be used.
+    """
+    folder = Path(name_or_folder)
+    if not folder.is_dir():
+        torch.manual_seed(seed)
+        spec = load_model_spec(name_or_folder)
+        return GearVla(spec, make_tokens(spec)), None
+    newest = newest_step(folder)
+    return checkpoint.load(newest / MODEL if newest else folder), folder
+
+
+def check_sources(model: GearVla, sources: Sequence[Prepared]) -> None:
+    """Raises ValueError when the network has no projector for a robot's embodiment, or of other joints."""
+    for source in sources:
+        joints = model.spec.embodiments.get(source.embodiment)
+        if joints is None or joints + 10 != source.state.shape[-1]:
+            known = ", ".join(f"{name} ({count} joints)" for name, count in model.spec.embodiments.items())
+            found = f"'{source.embodiment}' with {source.state.shape[-1] - 10} joints"
+            raise ValueError(f"robot {source.robot}: embodiment {found}; the network has {known}")
+
+
+def begin(
+    model: GearVla,
+    start: Path | None,
+    sources: Sequence[Prepared],
+    training: TrainingSpec,
+    folder: Path,
+    tokenizer_steps: int,
+    told: Callable[[int, float], None],
+) -> list[Source]:
+    """Claim the run's folder, and make or find its tokenizers and statistics.
+
+    Statistics of actions are the starting checkpoint's where there is one: another scale would spoil its expert. Raises
+    ValueError when the folder belongs to a run of other settings.
+    """
+    file, wanted = folder / SPEC, yaml.safe_dump(training.model_dump(mode="json"), sort_keys=False)
+    if file.is_file() and file.read_text(encoding="utf-8") != wanted:
+        raise ValueError(f"{file}: a run of other settings; choose another folder, or go on with its settings")
+    folder.mkdir(parents=True, exist_ok=True)
+    if start is None:
+        fit_statistics(model, sources)
+    kept = next((place for place in (folder, start) if place and (place / targets.FAST).is_file()), None)
+    if kept is not None:
+        tokenizers = Tokenizers.load(kept)
+    else:
+        tokenizers = targets.fit(sources, model.spec, tokenizer_steps, training.seed, told)
+    tokenizers.save(folder)
+    file.write_text(wanted, encoding="utf-8")
+    return [Source(source, targets.targets(source, tokenizers)) for source in sources]
+
+
+def fit_statistics(model: GearVla, sources: Sequence[Prepared]) -> None:
+    """Ranges of the actions, over as many chunks of each robot."""
+    random, chunks, valid = np.random.default_rng(0), [], []
+    for source in sources:
+        count = min(len(source), STATISTICS_CHUNKS // len(sources))
+        rows = np.sort(random.choice(len(source), count, replace=False))
+        chunks.append(torch.from_numpy(source.actions[rows]))
+        there = source.known[rows][..., None] & source.arms.repeat(NUMBERS_PER_ARM)
+        valid.append(torch.from_numpy(there))
+    model.statistics.fit(torch.cat(chunks), torch.cat(valid))
+
+
+def trainer(model: GearVla, sources: Sequence[Source], training: TrainingSpec, folder: Path, cpu: bool) -> Trainer:
+    """Ready to run."""
+    batches = Batches(
+        sources, model, training.batch, training.steps, training.seed, training.retold, training.vary_pictures
+    )
+    return Trainer(Objective(model, training), batches, training, folder, cpu)
