@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gear_vla_ros.cli.sim_check import wilson
+from gear_vla_ros.cli.statistics import wilson
 
 
 def gear_vla(*words):
