@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from gear_vla_ros.contracts import ActionChunk, ArmChunk, Instruction, LatentAction, Observation, Policy, RobotState
+from gear_vla_ros.contracts import (
+    ActionChunk,
+    ArmChunk,
+    Instruction,
+    LatentAction,
+    Observation,
+    Policy,
+    RobotState,
+    SceneObject,
+)
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import make_policy
 from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
@@ -195,8 +204,8 @@ class Timed:
     def about(self) -> Mapping[str, str]:
         return self._policy.about
 
-    def accepts(self, instruction: Instruction) -> None:
-        self._policy.accepts(instruction)
+    def accepts(self, instruction: Instruction, scene: Mapping[str, SceneObject] | None = None) -> None:
+        self._policy.accepts(instruction, scene)
 
     def think(self, observation: Observation) -> LatentAction:
         begun_s = time.perf_counter()

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts import ActionChunk, ArmChunk, Instruction, KvCache, LatentAction, Observation, RobotState
-from gear_vla_ros.contracts.naming import understood
+from gear_vla_ros.contracts import (
+    ActionChunk,
+    ArmChunk,
+    Instruction,
+    KvCache,
+    LatentAction,
+    Observation,
+    RobotState,
+    SceneObject,
+)
+from gear_vla_ros.contracts.naming import KNOWN, Request, understood
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.policies.handover import GIVER, Handover
@@ -68,9 +77,9 @@ class ExpertPolicy:
         """Nothing beyond its name."""
         return {}
 
-    def accepts(self, instruction: Instruction) -> None:
-        """Raises ValueError unless a known object is to be lifted or placed."""
-        understood(instruction.text)
+    def accepts(self, instruction: Instruction, scene: Mapping[str, SceneObject] | None = None) -> None:
+        """Raises ValueError unless something can be done with an object that is there, or that may be there."""
+        self._check_arms(understood(instruction.text, KNOWN if scene is None else scene))
 
     def think(self, observation: Observation) -> LatentAction:
         """Find the object, choose the arm. Raises ValueError without ground truth or without the object."""
@@ -80,12 +89,8 @@ class ExpertPolicy:
         request = understood(observation.instruction.text, observation.scene)
         target = observation.scene[request.object]
         goal = observation.scene[request.goal or request.object]
-        if request.task == "handover":
-            if len(self._arms) < 2:
-                raise ValueError(f"instruction.text: a handover needs two arms, robot {self._spec.name} has one")
-            arm = GIVER
-        else:
-            arm = self._choose(observation.instruction.id, target.world_T_object)
+        self._check_arms(request)
+        arm = GIVER if request.task == "handover" else self._choose(observation.instruction.id, target.world_T_object)
         decision = Decision(request.task, arm, target.world_T_object, target.size, Bowl(goal.world_T_object, goal.size))
         self._thoughts += 1
         packed = _pack(self._arms.index(arm), decision)
@@ -127,6 +132,10 @@ class ExpertPolicy:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _check_arms(self, request: Request) -> None:
+        if request.task == "handover" and len(self._arms) < 2:
+            raise ValueError(f"instruction.text: a handover needs two arms, robot {self._spec.name} has one")
 
     def _choose(self, instruction_id: int, world_T_object: Array) -> str:
         """The arm whose base is nearest; it keeps the work until the next instruction."""

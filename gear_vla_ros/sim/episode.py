@@ -79,7 +79,7 @@ class Episode:
         self._timing, self._watcher = timing or Timing(), watcher or Watcher()
         self._disturb = disturb
         for one in (instruction, *([later.instruction] if later else [])):
-            policy.accepts(one)
+            policy.accepts(one, world.objects())
             self._task = task_of(one, world)
         self._later: deque[Later] = deque([later] if later else [])
         self._model = RobotModel(spec)

@@ -59,7 +59,8 @@ class Worker(Generic[Result]):
         self._deliver(now_ns)
         if self._result is None and now_ns >= self._due_ns and (result := self._do()) is not None:
             self._result, self._ready_ns = result, now_ns + self._takes_ns
-            self._due_ns = max(self._due_ns, now_ns - self._period_ns) + self._period_ns
+            next_ns = self._due_ns + self._period_ns
+            self._due_ns = next_ns if next_ns > now_ns else now_ns + self._period_ns
             self._deliver(now_ns)
 
     def _deliver(self, now_ns: int) -> None:
