@@ -41,6 +41,22 @@ def run(
 
 def evaluate(evaluation: Evaluation, seeds: Sequence[int], jobs: int, console: Console) -> list[Attempt]:
     """All episodes, in the order of their seeds; each process loads the policy once."""
-    one, what = functools.partial(attempt, evaluation), f"{evaluation.robot} {evaluation.task} {evaluation.policy}"
-    done = spread(one, seeds, min(jobs, len(seeds)), what, console)
-    return sorted(done, key=lambda found: found.seed)
+    (found,) = evaluate_all([evaluation], seeds, jobs, console)
+    return found
+
+
+def evaluate_all(
+    evaluations: Sequence[Evaluation], seeds: Sequence[int], jobs: int, console: Console
+) -> list[list[Attempt]]:
+    """The same seeds under several settings, in processes that serve all of them: attempts by setting and seed."""
+    items = [(index, seed) for index in range(len(evaluations)) for seed in seeds]
+    first = evaluations[0]
+    one, what = functools.partial(_attempt, tuple(evaluations)), f"{first.robot} {first.task} {first.policy}"
+    found: list[list[Attempt]] = [[] for _ in evaluations]
+    for index, done in spread(one, items, min(jobs, len(items)), what, console):
+        found[index].append(done)
+    return [sorted(attempts, key=lambda done: done.seed) for attempts in found]
+
+
+def _attempt(evaluations: tuple[Evaluation, ...], item: tuple[int, int]) -> tuple[int, Attempt]:
+    return item[0], attempt(evaluations[item[0]], item[1])

@@ -131,7 +131,9 @@ def attempt(evaluation: Evaluation, seed: int) -> Attempt:
     begun_s = time.process_time()
     spec = load_robot(evaluation.robot)
     scene = evaluation.scene(spec, seed)
-    policy = Timed(_policy(evaluation))
+    policy = Timed(
+        _policy(evaluation.robot, evaluation.policy, evaluation.checkpoint, evaluation.noise_seed, evaluation.backend)
+    )
     world = World(spec, scene=scene)
     seams, others, trace = SeamMeter(), Others(), Trace()
     told = Together((seams, others, trace))
@@ -174,9 +176,8 @@ def attempt(evaluation: Evaluation, seed: int) -> Attempt:
 
 
 @functools.lru_cache(maxsize=1)
-def _policy(evaluation: Evaluation) -> Policy:
-    options = PolicyOptions(evaluation.checkpoint, evaluation.noise_seed, evaluation.backend)
-    policy = make_policy(evaluation.policy, load_robot(evaluation.robot), options)
+def _policy(robot: str, name: str, checkpoint: str, noise_seed: int, backend: str) -> Policy:
+    policy = make_policy(name, load_robot(robot), PolicyOptions(checkpoint, noise_seed, backend))
     policy.warm_up()
     return policy
 
