@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts.naming import BAR, COLOURS, CONTAINER, KINDS
+from gear_vla_ros.contracts.naming import BAR, COLOURS, CONTAINER, KINDS, PARCEL, TWO_ARMED
 from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.sim.scene import RGB, Look, Rgb, Scene, Thing
@@ -14,8 +14,8 @@ from gear_vla_ros.sim.wordings import say
 
 Array = NDArray[np.float64]
 
-TASKS = ("lift", "place", "handover")
-TWO_ARMS = ("handover",)
+TASKS = ("lift", "place", "handover", "flip_label")
+TWO_ARMS = tuple(TWO_ARMED)
 DISTRACTORS = 2
 FINGERS_M = 0.065
 """Room about the middle of an object that the open fingers of every robot's gripper need."""
@@ -30,6 +30,11 @@ BOWL_ASIDE_M = 0.03
 BAR_M, BAR_YAW_RAD = (0.22, 0.25), 0.3
 BAR_XY_M = (0.03, 0.04)
 """How far a bar's middle is from its usual place, half way from the table's middle to the left arm's shoulder."""
+PARCEL_M = ((0.038, 0.045), (0.030, 0.038), (0.075, 0.09))
+"""Depth behind the label, width between the fingers, height while the label faces sideways."""
+PARCEL_ASIDE_M, PARCEL_FORWARD_M, PARCEL_YAW_RAD = (0.07, 0.14), 0.05, 0.26
+"""How far from the middle it stands on the side of the arm that turns it; its label faces the other arm, turned
+towards the robot by so much at most."""
 START_RAD = 0.08
 HEAD_M, HEAD_RAD = 0.01, 0.015
 TEXTURE_PIXELS, TEXTURE_CELLS = 128, (4, 24)
@@ -78,8 +83,8 @@ def other_instruction(scene: Scene, seed: int) -> str:
 
 def _things(spec: RobotSpec, task: str, random: np.random.Generator) -> tuple[Thing, ...]:
     """The one that is asked for, distractors that share its colour or its kind at times, and what the task needs."""
-    if task == "handover":
-        return (_bar(spec, random),)
+    if task in ("handover", "flip_label"):
+        return ((_bar if task == "handover" else _parcel)(spec, random),)
     names = [(colour, kind) for colour in COLOURS for kind in KINDS]
     chosen = [names[i] for i in random.choice(len(names), size=1 + DISTRACTORS, replace=False)]
     chosen += [(str(random.choice(COLOURS)), CONTAINER)] if task == "place" else []
@@ -102,6 +107,17 @@ def _bar(spec: RobotSpec, random: np.random.Generator) -> Thing:
     kg = float(math.prod(size) * random.uniform(*DENSITY_KG_M3))
     place = float(x + dx), float(y + aside + dy)
     return Thing(BAR, colour, size, kg, place, yaw, _shade(RGB[colour], random))
+
+
+def _parcel(spec: RobotSpec, random: np.random.Generator) -> Thing:
+    """Upright and alone, its label towards the middle: the arm behind it lays it on its back."""
+    colour, side = str(random.choice(COLOURS)), float(random.choice([-1.0, 1.0]))
+    depth, width, height = (float(random.uniform(*extent)) for extent in PARCEL_M)
+    (x, y), dx = spec.sim.table_center, float(random.uniform(-PARCEL_FORWARD_M, PARCEL_FORWARD_M))
+    yaw = -side * (math.pi / 2 + float(random.uniform(0.0, PARCEL_YAW_RAD)))
+    kg = float(depth * width * height * random.uniform(*DENSITY_KG_M3))
+    place = float(x + dx), float(y + side * random.uniform(*PARCEL_ASIDE_M))
+    return Thing(PARCEL, colour, (depth, width, height), kg, place, yaw, _shade(RGB[colour], random))
 
 
 def _size(kind: str, spec: RobotSpec, random: np.random.Generator) -> tuple[float, float, float]:
