@@ -9,7 +9,7 @@ from gear_vla_ros.cli.options import Robot, console
 
 sims = typer.Typer(help="Simulated tasks in one process, faster than real time.", no_args_is_help=True)
 
-Task = Annotated[str, typer.Option(help="lift, place, or with two arms handover")]
+Task = Annotated[str, typer.Option(help="lift, place, or with two arms handover, flip_label")]
 Jobs = Annotated[int, typer.Option(min=1, max=64, help="processes")]
 FirstSeed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the first scene; the others follow")]
 

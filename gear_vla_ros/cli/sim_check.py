@@ -9,13 +9,13 @@ import numpy as np
 from rich.console import Console
 
 from gear_vla_ros.cli.jobs import spread
+from gear_vla_ros.cli.statistics import wilson
 from gear_vla_ros.contracts import Instruction
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.sim.episode import Episode, Outcome, Timing
 from gear_vla_ros.sim.randomise import check_task, random_scene
 from gear_vla_ros.sim.world import World
 
-CONFIDENCE_Z = 1.959964
 FAILURES_TOLD = 10
 
 
@@ -65,11 +65,3 @@ def attempt(spec: RobotSpec, task: str, limit_s: float, seed: int) -> Attempt:
     world = World(spec, seed, scene)
     outcome = Episode(world, ExpertPolicy(spec), Instruction(1, scene.instruction), Timing(limit_s=limit_s)).run()
     return Attempt(seed, scene.instruction, outcome, time.process_time() - begun_s)
-
-
-def wilson(successes: int, trials: int, z: float = CONFIDENCE_Z) -> tuple[float, float]:
-    """Interval of a share by its score (Wilson 1927); z: 1.96 for 95 %."""
-    share, spread_2 = successes / trials, z * z / trials
-    middle = (share + spread_2 / 2) / (1 + spread_2)
-    half = z * np.sqrt(share * (1 - share) / trials + spread_2 / (4 * trials)) / (1 + spread_2)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from gear_vla_ros.contracts.action import ActionChunk, ArmChunk
 from gear_vla_ros.contracts.latent import LatentAction
-from gear_vla_ros.contracts.observation import Instruction, Observation, RobotState
+from gear_vla_ros.contracts.observation import Instruction, Observation, RobotState, SceneObject
 
 
 @runtime_checkable
@@ -26,8 +26,11 @@ class Policy(Protocol):
         """Facts about it for diagnostics, by name."""
         ...
 
-    def accepts(self, instruction: Instruction) -> None:
-        """Return if the policy can follow the instruction, else raise `ValueError` saying what it can follow."""
+    def accepts(self, instruction: Instruction, scene: Mapping[str, SceneObject] | None = None) -> None:
+        """Return if the policy can follow the instruction, else raise `ValueError` saying what it can follow.
+
+        scene: ground truth by object name, where a simulator tells it.
+        """
         ...
 
     def think(self, observation: Observation) -> LatentAction:

@@ -127,7 +127,7 @@ class VlmNode(PolicyNode[Params]):
         return response
 
     def _put_in_force(self, policy: Policy, instruction: Instruction) -> None:
-        policy.accepts(instruction)
+        policy.accepts(instruction, self._newest_scene())
         self._instruction = instruction
         self._instructions.publish(convert.instruction_to_msg(instruction, self.clock.now_ns()))
         self.get_logger().info(f"instruction {instruction.id}: {instruction.text}")

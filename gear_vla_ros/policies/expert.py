@@ -7,10 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts import ActionChunk, ArmChunk, Instruction, KvCache, LatentAction, Observation, RobotState
-from gear_vla_ros.contracts.naming import understood
+from gear_vla_ros.contracts import (
+    ActionChunk,
+    ArmChunk,
+    Instruction,
+    KvCache,
+    LatentAction,
+    Observation,
+    RobotState,
+    SceneObject,
+)
+from gear_vla_ros.contracts.naming import KNOWN, check_arms, understood
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.policies.flip_label import FlipLabel, arm_behind
 from gear_vla_ros.policies.handover import GIVER, Handover
 from gear_vla_ros.policies.lift import Lift, Tool, towards
 from gear_vla_ros.policies.options import PolicyOptions
@@ -23,7 +33,9 @@ STEPS, RATE_HZ = 30, 30.0
 ASIDE_M_S = 0.15
 _POSE, _SIZE, _GOAL_POSE, _GOAL_SIZE = slice(2, 11), slice(11, 14), slice(14, 23), slice(23, 26)
 _PACKED = 26
-TASKS = ("lift", "place", "handover")
+TASKS = ("lift", "place", "handover", "flip_label")
+ASIDE_TASKS = ("place", "flip_label")
+"""In which the other arm makes room."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +80,9 @@ class ExpertPolicy:
         """Nothing beyond its name."""
         return {}
 
-    def accepts(self, instruction: Instruction) -> None:
-        """Raises ValueError unless a known object is to be lifted or placed."""
-        understood(instruction.text)
+    def accepts(self, instruction: Instruction, scene: Mapping[str, SceneObject] | None = None) -> None:
+        """Raises ValueError unless something can be done with an object that is there, or that may be there."""
+        check_arms(understood(instruction.text, KNOWN if scene is None else scene), self._spec.name, len(self._arms))
 
     def think(self, observation: Observation) -> LatentAction:
         """Find the object, choose the arm. Raises ValueError without ground truth or without the object."""
@@ -80,12 +92,8 @@ class ExpertPolicy:
         request = understood(observation.instruction.text, observation.scene)
         target = observation.scene[request.object]
         goal = observation.scene[request.goal or request.object]
-        if request.task == "handover":
-            if len(self._arms) < 2:
-                raise ValueError(f"instruction.text: a handover needs two arms, robot {self._spec.name} has one")
-            arm = GIVER
-        else:
-            arm = self._choose(observation.instruction.id, target.world_T_object)
+        check_arms(request, self._spec.name, len(self._arms))
+        arm = self._choose(observation.instruction.id, request.task, target.world_T_object)
         decision = Decision(request.task, arm, target.world_T_object, target.size, Bowl(goal.world_T_object, goal.size))
         self._thoughts += 1
         packed = _pack(self._arms.index(arm), decision)
@@ -128,23 +136,27 @@ class ExpertPolicy:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _choose(self, instruction_id: int, world_T_object: Array) -> str:
-        """The arm whose base is nearest; it keeps the work until the next instruction."""
+    def _choose(self, instruction_id: int, task: str, world_T_object: Array) -> str:
+        """The arm whose base is nearest, or behind the label; it keeps the work until the next instruction."""
+        if task == "handover":
+            return GIVER
         if self._chosen[0] != instruction_id:
             distance = {
                 arm: float(np.linalg.norm((world_T_object - b)[:2, 3])) for arm, b in self._world_T_base.items()
             }
-            self._chosen = instruction_id, min(distance, key=lambda arm: distance[arm])
+            nearest = min(distance, key=lambda arm: distance[arm])
+            self._chosen = instruction_id, arm_behind(world_T_object) if task == "flip_label" else nearest
         return self._chosen[1]
 
     def _arm_chunk(self, arm: str, state: RobotState, decision: Decision) -> ArmChunk:
         base_T_anchor, gripper = state.arms[arm].base_T_tcp, state.arms[arm].gripper
         world_T_anchor = self._world_T_base[arm] @ base_T_anchor
         if arm != decision.arm:
-            anchor_T_tcp = self._waiting(arm, world_T_anchor) if decision.task == "place" else np.eye(4)[None]
+            anchor_T_tcp = self._waiting(arm, world_T_anchor) if decision.task in ASIDE_TASKS else np.eye(4)[None]
             return ArmChunk(base_T_anchor, np.broadcast_to(anchor_T_tcp, (STEPS, 4, 4)), np.full(STEPS, gripper))
         lift, tool, world_T_object = self._lift[arm], Tool(world_T_anchor, gripper), decision.world_T_object
-        holds, poses, commands = lift.holds(tool, world_T_object, decision.size), [], []
+        holder = FlipLabel(lift) if decision.task == "flip_label" else lift
+        holds, poses, commands = holder.holds(tool, world_T_object, decision.size), [], []
         is_open = Place(lift).is_open(tool, decision.size)
         for _ in range(STEPS):
             before = tool.world_T_tcp
@@ -201,6 +213,8 @@ class ExpertPolicy:
         lift, size, dt = self._lift[arm], decision.size, 1 / RATE_HZ
         if decision.task == "place":
             return Place(lift).step(tool, world_T_object, size, decision.bowl, dt, may_lift, may_leave)
+        if decision.task == "flip_label":
+            return FlipLabel(lift).step(tool, world_T_object, size, dt, may_lift, may_leave)
         return lift.step(tool, world_T_object, size, dt, may_lift)
 
     def _unpack(self, latents: LatentAction) -> Decision:

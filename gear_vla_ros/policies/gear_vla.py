@@ -15,6 +15,7 @@ from gear_vla_ros.contracts import (
     LatentAction,
     Observation,
     RobotState,
+    SceneObject,
 )
 from gear_vla_ros.engines.engine import SlowInput
 from gear_vla_ros.engines.opening import open_engine
@@ -54,7 +55,7 @@ class GearVlaPolicy:
         """The engine that runs, and why not another."""
         return self._about
 
-    def accepts(self, instruction: Instruction) -> None:
+    def accepts(self, instruction: Instruction, scene: Mapping[str, SceneObject] | None = None) -> None:
         """Any sentence that fits. Raises ValueError."""
         self._engine.accepts(instruction.text)
 

@@ -55,16 +55,20 @@ class Lift:
         they do.
         """
         grasp, width = self._grasp(tool.world_T_tcp, world_T_object, size)
-        held_at = min(width / self.stroke_m, 1.0)
-        away = tool.world_T_tcp[:3, 3] - grasp[:3, 3]
-        across, up = float(np.linalg.norm(away[:2])), float(away[2])
-        turn = float(so3.angle_between(tool.world_T_tcp[:3, :3], grasp[:3, :3]))
         if self.holds(tool, world_T_object, size):
             if not may_lift:
                 return tool, 0.0
             top = tool.world_T_tcp.copy()
             top[2, 3] = max(top[2, 3], LIFT_M + float(size[2]))
             return Tool(towards(tool.world_T_tcp, top, LIFT_M_S, dt), tool.opening), 0.0
+        return self.fetch(tool, grasp, width, dt)
+
+    def fetch(self, tool: Tool, grasp: Array, width: float, dt: float) -> tuple[Tool, float]:
+        """As `step`, towards `world_T_grasp` `[4, 4]` from straight above, until the fingers are `width` [m] apart."""
+        held_at = min(width / self.stroke_m, 1.0)
+        away = tool.world_T_tcp[:3, 3] - grasp[:3, 3]
+        across, up = float(np.linalg.norm(away[:2])), float(away[2])
+        turn = float(so3.angle_between(tool.world_T_tcp[:3, :3], grasp[:3, :3]))
         if across < AT_ACROSS_M and abs(up) < AT_UP_M and turn < 2 * ALIGNED_RAD:
             return Tool(tool.world_T_tcp, max(held_at, tool.opening - FINGER_1_S * dt)), 0.0
         opening = min(1.0, tool.opening + FINGER_1_S * dt)

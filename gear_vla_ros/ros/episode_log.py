@@ -25,8 +25,9 @@ from gear_vla_ros.ros.stamps import to_msg
 from gear_vla_ros.ros.topics import CHUNK, EVENTS, SCENE, STATUS, TARGET
 from gear_vla_ros.runtime.status import FollowerStatus
 from gear_vla_ros.settings import RobotSpec
-from gear_vla_ros.sim.episode import Array, Repeated, Watcher
+from gear_vla_ros.sim.pacing import Repeated
 from gear_vla_ros.sim.renderer import Renderer
+from gear_vla_ros.sim.watching import Array, Watcher
 from gear_vla_ros.sim.world import World
 
 TF_HZ, SCENE_HZ, STATUS_HZ = 15.0, 15.0, 10.0

@@ -9,51 +9,31 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gear_vla_ros.contracts import (
     ActionChunk,
     ArmState,
     CartesianTarget,
     Instruction,
-    LatentAction,
     ManualClock,
-    Observation,
     Policy,
     RobotState,
-    ViewRole,
 )
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.differential_ik import DifferentialIk
 from gear_vla_ros.kinematics.guard import Guard
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.runtime.follower import Follower
-from gear_vla_ros.runtime.status import FollowerStatus
 from gear_vla_ros.settings import RobotSpec, RuntimeSpec
+from gear_vla_ros.sim.pacing import Repeated, Timing
+from gear_vla_ros.sim.policy_loop import Eyes, PolicyLoop
 from gear_vla_ros.sim.running import SECOND_NS
 from gear_vla_ros.sim.task import task_of
+from gear_vla_ros.sim.watching import Array, Watcher
 from gear_vla_ros.sim.world import World
 
-Array = NDArray[np.float64]
-Images = Mapping[ViewRole, NDArray[np.uint8]]
 Disturb = Callable[[ActionChunk, int], ActionChunk]
 
 JUDGE_HZ = 30.0
-_UNSEEN: Images = {"head": np.zeros((8, 8, 3), np.uint8)}
-
-
-@dataclass(frozen=True)
-class Timing:
-    """policy_hz: thoughts a second, each followed by a chunk. latency_s: from a chunk's state until it is followed.
-
-    tail_s: how long the episode goes on after the success.
-    """
-
-    policy_hz: float = 10.0
-    latency_s: float = 0.05
-    limit_s: float = 20.0
-    tail_s: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -65,36 +45,20 @@ class Outcome:
     seconds: float
 
 
-class Watcher:
-    """Told of everything that happens, in the order of time; this one does nothing."""
+@dataclass(frozen=True)
+class Later:
+    """Another instruction, `after_s` after the beginning; only it is judged."""
 
-    def begun(self, instruction: Instruction, stamp_ns: int) -> None:
-        """The instruction is in force."""
-
-    def state(self, world: World, stamp_ns: int) -> None:
-        """Physics went on by one period of the joint states."""
-
-    def thought(self, latents: LatentAction) -> None:
-        """A slow pass."""
-
-    def chunk(self, chunk: ActionChunk) -> None:
-        """What the policy wants, also while a disturbance keeps it from being followed."""
-
-    def target(self, target: CartesianTarget, status: FollowerStatus) -> None:
-        """A tick of the follower."""
-
-    def command(self, q: Mapping[str, Array], opening: Mapping[str, float], stamp_ns: int) -> None:
-        """Set points of all arms [rad] and grippers (0 to 1)."""
-
-    def succeeded(self, line: str, instruction_id: int, stamp_ns: int) -> None:
-        """The success predicate holds."""
+    after_s: float
+    instruction: Instruction
 
 
 class Episode:
     """For one thread, and for one run.
 
-    look: what the policy sees of the world; None for a policy that does not look, as the expert. disturb: from a chunk
-    and the time to what is followed in its place.
+    eyes: what the policy sees of the world; None for a policy that does not look, as the expert. disturb: from a chunk
+    and the time to what is followed in its place. runtime: how chunks meet. later: an instruction that takes the place
+    of the first.
     """
 
     def __init__(
@@ -104,39 +68,49 @@ class Episode:
         instruction: Instruction,
         timing: Timing | None = None,
         watcher: Watcher | None = None,
-        look: Callable[[World], Images] | None = None,
+        eyes: Eyes | None = None,
         disturb: Disturb | None = None,
+        runtime: RuntimeSpec | None = None,
+        later: Later | None = None,
     ) -> None:
-        """Raises ValueError when the instruction cannot be followed in this world."""
-        spec = world.spec
+        """Raises ValueError when an instruction cannot be followed in this world."""
+        spec, runtime = world.spec, runtime or RuntimeSpec()
         self._world, self._policy, self._instruction = world, policy, instruction
         self._timing, self._watcher = timing or Timing(), watcher or Watcher()
-        self._look, self._disturb = look, disturb
-        policy.accepts(instruction)
-        self._task = task_of(instruction, world)
+        self._disturb = disturb
+        for one in (instruction, *([later.instruction] if later else [])):
+            policy.accepts(one, world.objects())
+            self._task = task_of(one, world)
+        self._later: deque[Later] = deque([later] if later else [])
         self._model = RobotModel(spec)
         self._clock = ManualClock(SECOND_NS)
-        self._follower = Follower(spec, RuntimeSpec(), self._clock, Guard(self._model, spec.guard))
+        self._follower = Follower(spec, runtime, self._clock, Guard(self._model, spec.guard))
         self._joints = JointFollower(spec, self._model)
-        self._coming: deque[ActionChunk] = deque()
+        rtc = runtime.seam == "rtc"
+        self._loop = PolicyLoop(
+            spec, policy, self._timing, rtc, self._clock, eyes, self._state, self._on_chunk, self._watcher
+        )
         self._told: str | None = None
 
     def run(self) -> Outcome:
         """Until the task is done, or the time is over."""
         spec, timing, step_ns = self._world.spec, self._timing, round(1e9 / self._world.spec.rates.joint_states_hz)
         jobs = [
-            Repeated(timing.policy_hz, self._think),
             Repeated(spec.rates.target_hz, self._tick),
             Repeated(spec.rates.ik_hz, self._command),
             Repeated(JUDGE_HZ, self._judge),
         ]
-        self._follower.on_instruction(self._instruction)
+        self._put_in_force(self._instruction)
         self._watcher.begun(self._instruction, self._clock.now_ns())
         self._watcher.state(self._world, self._clock.now_ns())
         end_ns = SECOND_NS + round(timing.limit_s * 1e9)
         done_ns = 0
         while self._clock.now_ns() < end_ns:
             now_ns = self._clock.now_ns()
+            if self._later and now_ns >= SECOND_NS + round(self._later[0].after_s * 1e9):
+                self._put_in_force(self._later.popleft().instruction)
+                self._watcher.instructed(self._instruction, now_ns)
+            self._loop.run(self._world)
             for job in jobs:
                 job.run_if_due(now_ns)
             if self._told is not None and not done_ns:
@@ -147,22 +121,18 @@ class Episode:
         seconds = ((done_ns or end_ns) - SECOND_NS) * 1e-9
         return Outcome(self._told is not None, self._told or f"not done in {timing.limit_s:g} s", seconds)
 
+    def _put_in_force(self, instruction: Instruction) -> None:
+        self._instruction = instruction
+        self._follower.on_instruction(instruction)
+        self._loop.instruct(instruction)
+
     def _state(self) -> RobotState:
         return state_of(self._world, self._model, self._clock.now_ns())
 
-    def _think(self) -> None:
-        state, images = self._state(), _UNSEEN if self._look is None else self._look(self._world)
-        seen = Observation(state.stamp_ns, images, state, self._instruction, scene=self._world.objects())
-        latents = self._policy.think(seen)
-        chunk = self._policy.act(latents, state)
-        self._watcher.thought(latents)
-        self._watcher.chunk(chunk)
-        self._coming.append(chunk if self._disturb is None else self._disturb(chunk, state.stamp_ns))
+    def _on_chunk(self, chunk: ActionChunk) -> None:
+        self._follower.on_chunk(chunk if self._disturb is None else self._disturb(chunk, chunk.stamp_ns))
 
     def _tick(self) -> None:
-        now_ns = self._clock.now_ns()
-        while self._coming and now_ns - self._coming[0].stamp_ns >= self._timing.latency_s * 1e9:
-            self._follower.on_chunk(self._coming.popleft())
         self._follower.on_state(self._state())
         if (target := self._follower.tick()) is not None:
             self._joints.aim(target)
@@ -174,22 +144,9 @@ class Episode:
             self._watcher.command(*commanded, self._clock.now_ns())
 
     def _judge(self) -> None:
-        if self._told is None and (line := self._task.done(self._world)) is not None:
+        if self._told is None and not self._later and (line := self._task.done(self._world)) is not None:
             self._told = line
             self._watcher.succeeded(line, self._instruction.id, self._clock.now_ns())
-
-
-class Repeated:
-    """Something that is done at a rate, at the first call when it is due."""
-
-    def __init__(self, hz: float, do: Callable[[], None], begin_ns: int = SECOND_NS) -> None:
-        self._period_ns, self._due_ns, self._do = round(1e9 / hz), begin_ns, do
-
-    def run_if_due(self, now_ns: int) -> None:
-        """Do it, unless it was done less than a period ago."""
-        if now_ns >= self._due_ns:
-            self._due_ns += self._period_ns
-            self._do()
 
 
 class JointFollower:

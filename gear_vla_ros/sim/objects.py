@@ -4,12 +4,15 @@ import math
 
 import mujoco
 
+from gear_vla_ros.contracts.naming import PARCEL
 from gear_vla_ros.sim.scene import BOWL_WALL_M, Thing
 
 FRICTION = [1.2, 0.02, 0.0005]
 ROLLING = [1.2, 0.02, 0.003]
 """A ball comes to rest, as one on cloth."""
 BOWL_SIDES = 16
+LABEL_SHARE, LABEL_M, LABEL_RGBA = 0.75, 0.0005, [0.95, 0.95, 0.92, 1.0]
+"""Of the face's sides; its thickness. It is drawn, not felt."""
 
 
 def add_thing(world: mujoco.MjSpec, thing: Thing, timestep_s: float, own: int, touched: int) -> None:
@@ -32,6 +35,11 @@ def add_thing(world: mujoco.MjSpec, thing: Thing, timestep_s: float, own: int, t
         body.add_geom(name=thing.name, type=kind, size=[half[0], 0, 0], mass=thing.kg, **common)
     else:
         body.add_geom(name=thing.name, type=mujoco.mjtGeom.mjGEOM_BOX, size=half, mass=thing.kg, **common)
+    if thing.kind == PARCEL:
+        body.add_geom(
+            name=f"{thing.name}_label", type=mujoco.mjtGeom.mjGEOM_BOX, pos=[half[0], 0, 0], rgba=LABEL_RGBA,
+            size=[LABEL_M, LABEL_SHARE * half[1], LABEL_SHARE * half[2]], mass=0, contype=0, conaffinity=0,
+        )  # fmt: skip
 
 
 def _bowl(body: "mujoco.MjsBody", thing: Thing, common: dict[str, object]) -> None:

@@ -1,11 +1,12 @@
 """Scenes by seed: which objects, where, how large, in which light, and what is said. One generator makes all of it."""
 
+import dataclasses
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts.naming import BAR, COLOURS, CONTAINER, KINDS
+from gear_vla_ros.contracts.naming import BAR, COLOURS, CONTAINER, KINDS, PARCEL, TWO_ARMED
 from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.sim.scene import RGB, Look, Rgb, Scene, Thing
@@ -13,8 +14,8 @@ from gear_vla_ros.sim.wordings import say
 
 Array = NDArray[np.float64]
 
-TASKS = ("lift", "place", "handover")
-TWO_ARMS = ("handover",)
+TASKS = ("lift", "place", "handover", "flip_label")
+TWO_ARMS = tuple(TWO_ARMED)
 DISTRACTORS = 2
 FINGERS_M = 0.065
 """Room about the middle of an object that the open fingers of every robot's gripper need."""
@@ -29,9 +30,17 @@ BOWL_ASIDE_M = 0.03
 BAR_M, BAR_YAW_RAD = (0.22, 0.25), 0.3
 BAR_XY_M = (0.03, 0.04)
 """How far a bar's middle is from its usual place, half way from the table's middle to the left arm's shoulder."""
+PARCEL_M = ((0.038, 0.045), (0.030, 0.038), (0.075, 0.09))
+"""Depth behind the label, width between the fingers, height while the label faces sideways."""
+PARCEL_ASIDE_M, PARCEL_FORWARD_M, PARCEL_YAW_RAD = (0.07, 0.14), 0.05, 0.26
+"""How far from the middle it stands on the side of the arm that turns it; its label faces the other arm, turned
+towards the robot by so much at most."""
 START_RAD = 0.08
 HEAD_M, HEAD_RAD = 0.01, 0.015
 TEXTURE_PIXELS, TEXTURE_CELLS = 128, (4, 24)
+SHIFT_HEAD_M = 0.03
+"""How far a shifted scene's head camera is from where the URDF says."""
+_SHIFT, _OTHER = 101, 102
 TRIES = 10_000
 
 
@@ -44,10 +53,11 @@ def check_task(spec: RobotSpec, task: str) -> None:
         raise ValueError(f"task: '{task}' needs two arms, robot {spec.name} has one; allowed for it {allowed}")
 
 
-def random_scene(spec: RobotSpec, task: str, seed: int, held_out: bool = False) -> Scene:
+def random_scene(spec: RobotSpec, task: str, seed: int, held_out: bool = False, shifted: bool = False) -> Scene:
     """The scene of a seed; equal arguments give equal scenes.
 
-    held_out: say it in a wording that is none of training's. Raises ValueError naming the tasks there are.
+    held_out: say it in a wording that is none of training's. shifted: the same scene with light, table colour and head
+    camera outside the ranges that it has else. Raises ValueError naming the tasks there are.
     """
     check_task(spec, task)
     random = np.random.default_rng([seed, TASKS.index(task)])
@@ -55,13 +65,26 @@ def random_scene(spec: RobotSpec, task: str, seed: int, held_out: bool = False) 
     goal = next((thing.name for thing in things if thing.kind == CONTAINER), "")
     sentence = say(task, things[0].name, goal, random, held_out)
     start: dict[str, Array] = {arm.name: random.uniform(-START_RAD, START_RAD, len(arm.joints)) for arm in spec.arms}
-    return Scene(things, _look(random), start, task, sentence, held_out)
+    look = _look(random)
+    if shifted:
+        look = _shifted(look, np.random.default_rng([seed, _SHIFT]))
+    return Scene(things, look, start, task, sentence, held_out)
+
+
+def other_instruction(scene: Scene, seed: int) -> str:
+    """The scene's task for another of its objects, drawn by the seed. Raises ValueError where there is none."""
+    random = np.random.default_rng([seed, _OTHER])
+    goal = next((thing.name for thing in scene.things if thing.kind == CONTAINER), "")
+    others = [thing.name for thing in scene.things[1:] if thing.kind != CONTAINER]
+    if not others:
+        raise ValueError(f"task: '{scene.task}' has one object, no other can be named in mid-run; allowed lift, place")
+    return say(scene.task, str(random.choice(others)), goal, random, scene.held_out)
 
 
 def _things(spec: RobotSpec, task: str, random: np.random.Generator) -> tuple[Thing, ...]:
     """The one that is asked for, distractors that share its colour or its kind at times, and what the task needs."""
-    if task == "handover":
-        return (_bar(spec, random),)
+    if task in ("handover", "flip_label"):
+        return ((_bar if task == "handover" else _parcel)(spec, random),)
     names = [(colour, kind) for colour in COLOURS for kind in KINDS]
     chosen = [names[i] for i in random.choice(len(names), size=1 + DISTRACTORS, replace=False)]
     chosen += [(str(random.choice(COLOURS)), CONTAINER)] if task == "place" else []
@@ -84,6 +107,17 @@ def _bar(spec: RobotSpec, random: np.random.Generator) -> Thing:
     kg = float(math.prod(size) * random.uniform(*DENSITY_KG_M3))
     place = float(x + dx), float(y + aside + dy)
     return Thing(BAR, colour, size, kg, place, yaw, _shade(RGB[colour], random))
+
+
+def _parcel(spec: RobotSpec, random: np.random.Generator) -> Thing:
+    """Upright and alone, its label towards the middle: the arm behind it lays it on its back."""
+    colour, side = str(random.choice(COLOURS)), float(random.choice([-1.0, 1.0]))
+    depth, width, height = (float(random.uniform(*extent)) for extent in PARCEL_M)
+    (x, y), dx = spec.sim.table_center, float(random.uniform(-PARCEL_FORWARD_M, PARCEL_FORWARD_M))
+    yaw = -side * (math.pi / 2 + float(random.uniform(0.0, PARCEL_YAW_RAD)))
+    kg = float(depth * width * height * random.uniform(*DENSITY_KG_M3))
+    place = float(x + dx), float(y + side * random.uniform(*PARCEL_ASIDE_M))
+    return Thing(PARCEL, colour, (depth, width, height), kg, place, yaw, _shade(RGB[colour], random))
 
 
 def _size(kind: str, spec: RobotSpec, random: np.random.Generator) -> tuple[float, float, float]:
@@ -143,6 +177,26 @@ def _look(random: np.random.Generator) -> Look:
         lamp=(_triple(lamp_xyz), _triple(aim / np.linalg.norm(aim))),
         lamp_rgb=_rgb(random.uniform(0.45, 0.85) * (1 + random.uniform(-0.08, 0.08, 3))),
         head_offset=tuple((random.uniform(-1, 1, 6) * ([HEAD_M] * 3 + [HEAD_RAD] * 3)).tolist()),
+    )
+
+
+def _shifted(look: Look, random: np.random.Generator) -> Look:
+    """Light from lower and of a clear tint, brighter or darker all about; a plain table of a colour, not a shade of
+    grey; the head camera moved."""
+    away = random.normal(size=3)
+    moved = away / np.linalg.norm(away) * SHIFT_HEAD_M
+    lamp_xyz = np.array([random.uniform(-0.6, 1.2), random.choice([-1.0, 1.0]) * random.uniform(1.2, 1.6), 1.2])
+    aim = np.array([0.45, 0.0, 0.0]) - lamp_xyz
+    tint = random.permutation([1.0, random.uniform(0.8, 0.9), random.uniform(0.65, 0.75)])
+    table = random.permutation([random.uniform(0.65, 0.8), random.uniform(0.45, 0.6), random.uniform(0.25, 0.4)])
+    return dataclasses.replace(
+        look,
+        table_rgb=_rgb(table),
+        table_texture=None,
+        ambient=float(random.choice([random.uniform(0.2, 0.28), random.uniform(0.52, 0.6)])),
+        lamp=(_triple(lamp_xyz), _triple(aim / np.linalg.norm(aim))),
+        lamp_rgb=_rgb(tint * random.uniform(0.5, 0.8)),
+        head_offset=(*moved.tolist(), *look.head_offset[3:]),
     )
 
 

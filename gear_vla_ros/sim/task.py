@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from gear_vla_ros.contracts import Instruction
-from gear_vla_ros.contracts.naming import spoken, understood
+from gear_vla_ros.contracts.naming import check_arms, spoken, understood
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.sim.scene import BOWL_WALL_M
 from gear_vla_ros.sim.world import World
@@ -14,6 +14,7 @@ LIFTED_M = 0.08
 HELD_S = 0.5
 UPRIGHT_COS = 0.9
 STILL_M_S = 0.05
+LABEL_UP_COS = 0.97
 
 
 class Task(Protocol):
@@ -102,14 +103,25 @@ class HandoverTask(_Lasting):
         return f"{spoken(self.target)} in the right gripper, {lifted:.2f} m up" if held else None
 
 
+class FlipLabelTask(_Lasting):
+    """The label of the named parcel faces up, the parcel let go of and at rest, for HELD_S."""
+
+    def done(self, world: World) -> str | None:
+        up = float(world.objects()[self.target].world_T_object[2, 0])
+        still = world.speed(self.target) < STILL_M_S and not world.touched_by_gripper(self.target)
+        turned = self.lasts(still and up > LABEL_UP_COS, world.time_s)
+        return f"label of the {spoken(self.target)} faces up" if turned else None
+
+
 def task_of(instruction: Instruction, world: World) -> Task:
     """The task that an instruction names. Raises ValueError saying what can be said."""
     objects = world.objects()
     request = understood(instruction.text, objects)
     if request.task == "place":
         return PlaceTask(request.object, request.goal)
-    if request.task == "handover" and len(world.spec.arms) < 2:
-        raise ValueError(f"instruction.text: a handover needs two arms, robot {world.spec.name} has one")
+    check_arms(request, world.spec.name, len(world.spec.arms))
+    if request.task == "flip_label":
+        return FlipLabelTask(request.object)
     rest_height = world.spec.sim.table_height + float(objects[request.object].size[2]) / 2
     return (HandoverTask if request.task == "handover" else LiftTask)(request.object, rest_height)
 

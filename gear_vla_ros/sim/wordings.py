@@ -30,11 +30,21 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
         "pass the {object} from the left hand to the right hand",
         "take the {object} with the left arm and pass it to the right",
     ),
+    "flip_label": (
+        "turn the {object} so that its label faces up",
+        "flip the {object} until its label is on top",
+        "lay the {object} down with its label up",
+        "turn the label of the {object} upwards",
+    ),
 }
 HELD_OUT: Mapping[str, tuple[str, ...]] = {
     "lift": ("raise the {object}", "could you hold up the {object}"),
     "place": ("set the {object} down inside the {goal}", "the {object} belongs in the {goal}"),
     "handover": ("give the {object} to the right hand", "transfer the {object} from left to right"),
+    "flip_label": (
+        "the label of the {object} should face the ceiling",
+        "make the label of the {object} readable from above",
+    ),
 }
 
 

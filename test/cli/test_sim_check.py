@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gear_vla_ros.cli.sim_check import wilson
+from gear_vla_ros.cli.statistics import wilson
 
 
 def gear_vla(*words):
@@ -29,7 +29,7 @@ def test_too_few_successes_are_an_exit_code():
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--task", "lfit"], "task: found 'lfit'; did you mean 'lift'?; allowed lift, place, handover"),
+        (["--task", "lfit"], "task: found 'lfit'; did you mean 'lift'?; allowed lift, place, handover, flip_label"),
         (["--task", "handover"], "task: 'handover' needs two arms, robot franka has one; allowed for it lift, place"),
         (["--robot", "frank"], "did you mean 'franka'?"),
     ],

@@ -128,7 +128,7 @@ def test_it_goes_on_after_a_kill(tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--task", "juggle"], "task: found 'juggle'; allowed lift, place, handover"),
+        (["--task", "juggle"], "task: found 'juggle'; allowed lift, place, handover, flip_label"),
         (["--task", "handover"], "task: 'handover' needs two arms, robot franka has one; allowed for it lift, place"),
         (["--robot", "frank"], "did you mean 'franka'?"),
         (["--compression", "zip"], "compression: found 'zip'; allowed none, lz4, zstd"),

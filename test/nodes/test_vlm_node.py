@@ -88,6 +88,7 @@ def test_whoever_comes_later_gets_the_instruction_in_force(graph):
         ("x" * 501, "", "501 characters, allowed 500"),
         (TEXT, "langauge", "instruction.kind: 'langauge', allowed language, mask_guided"),
         ("compose a symphony", "", "compose a symphony"),
+        ("pick up the green cube", "", "allowed 'pick up the red cube', 'pick up the blue cube'"),
     ],
 )
 def test_instructions_that_cannot_be_followed_are_refused_in_one_line(graph, text, kind, line):

@@ -161,6 +161,22 @@ def test_accepts_says_what_can_be_said(text):
         ExpertPolicy(load_robot("franka")).accepts(Instruction(1, text))
 
 
+def test_where_the_scene_is_known_only_what_is_there_is_accepted():
+    spec = load_robot("franka")
+    policy, scene = ExpertPolicy(spec), observation(spec).scene
+    policy.accepts(Instruction(1, "pick up the yellow ball"))
+    policy.accepts(Instruction(1, "pick up the red cube"), scene)
+    with pytest.raises(ValueError, match="'pick up the yellow ball' is not understood here"):
+        policy.accepts(Instruction(1, "pick up the yellow ball"), scene)
+
+
+def test_a_handover_is_not_for_one_arm():
+    with pytest.raises(ValueError, match="two arms, robot franka has one"):
+        ExpertPolicy(load_robot("franka")).accepts(
+            Instruction(1, "hand the red bar from the left arm to the right arm")
+        )
+
+
 @pytest.mark.parametrize("width", [1, 12, 14])
 def test_latents_of_another_shape_are_refused(width):
     spec = load_robot("franka")

@@ -6,7 +6,7 @@ import pytest
 from gear_vla_ros.contracts.naming import CONTAINER, understood
 from gear_vla_ros.settings import load_robot, robot_names
 from gear_vla_ros.sim.builder import mujoco
-from gear_vla_ros.sim.randomise import FINGERS_M, TASKS, TWO_ARMS, random_scene
+from gear_vla_ros.sim.randomise import FINGERS_M, TASKS, TWO_ARMS, other_instruction, random_scene
 from gear_vla_ros.sim.renderer import Renderer
 from gear_vla_ros.sim.wordings import HELD_OUT, TRAINING
 from gear_vla_ros.sim.world import World
@@ -71,8 +71,8 @@ def test_things_stay_where_they_are_put():
 @pytest.mark.parametrize("task", TASKS)
 def test_held_out_wordings_are_understood_and_never_used_in_training(task):
     assert not set(TRAINING[task]) & set(HELD_OUT[task])
-    names = ["red_cube", "blue_cube", "red_ball", "red_bowl", "red_bar"]
-    thing = "red_bar" if task == "handover" else "red_cube"
+    names = ["red_cube", "blue_cube", "red_ball", "red_bowl", "red_bar", "red_parcel"]
+    thing = {"handover": "red_bar", "flip_label": "red_parcel"}.get(task, "red_cube")
     for wording in (*TRAINING[task], *HELD_OUT[task]):
         request = understood(wording.format(object=thing.replace("_", " "), goal="red bowl"), names)
         assert (request.task, request.object) == (task, thing)
@@ -98,10 +98,34 @@ def test_the_look_is_seen():
 
 
 def test_an_unknown_task_is_refused_with_what_there_is():
-    with pytest.raises(ValueError, match=r"task: found 'lfit'; did you mean 'lift'\?; allowed lift, place, handover"):
+    with pytest.raises(
+        ValueError, match=r"task: found 'lfit'; did you mean 'lift'\?; allowed lift, place, handover, flip_label"
+    ):
         random_scene(FRANKA, "lfit", 0)
 
 
 def test_a_handover_with_one_arm_is_refused():
     with pytest.raises(ValueError, match="needs two arms, robot franka has one; allowed for it lift, place"):
         random_scene(FRANKA, "handover", 0)
+
+
+def test_a_shifted_scene_has_the_same_things_in_another_light_and_the_camera_elsewhere():
+    for seed in range(10):
+        usual, shifted = (random_scene(FRANKA, "lift", seed, shifted=shifted) for shifted in (False, True))
+        assert usual.things == shifted.things and usual.instruction == shifted.instruction
+        np.testing.assert_array_equal(usual.start["right"], shifted.start["right"])
+        assert np.linalg.norm(shifted.look.head_offset[:3]) == pytest.approx(0.03)
+        assert shifted.look.table_texture is None and np.ptp(shifted.look.table_rgb) > 0.24
+        assert not 0.3 <= shifted.look.ambient <= 0.5
+        World(FRANKA, scene=shifted)
+
+
+def test_another_instruction_names_another_object_of_the_scene():
+    for task in ("lift", "place"):
+        for seed in range(10):
+            scene = random_scene(FRANKA, task, seed)
+            names = [thing.name for thing in scene.things]
+            text = other_instruction(scene, seed)
+            found = understood(text, names)
+            assert found.task == task and found.object in names[1:3]
+            assert text == other_instruction(scene, seed)
