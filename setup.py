@@ -19,6 +19,12 @@ def version() -> str:
 CONFIG = ("robots", "models", "training", "dds", "gazebo")
 
 
+def policies() -> list[str]:
+    """Folders of the shipped policies, relative to here."""
+    found = sorted(path for path in (HERE / "config" / "policies").rglob("*") if path.is_dir())
+    return [str(path.relative_to(HERE)) for path in found]
+
+
 def requirements(name: str) -> list[str]:
     """Names in requirements/<name>.txt, with the pins of constraints.txt left to whoever installs."""
     lines = (HERE / "requirements" / f"{name}.txt").read_text().splitlines()
@@ -34,7 +40,7 @@ setup(
     packages=find_packages(include=["gear_vla_ros", "gear_vla_ros.*"]),
     data_files=[
         (f"share/gear_vla_ros/{folder}", [str(p.relative_to(HERE)) for p in sorted((HERE / folder).glob("*.*"))])
-        for folder in (*(f"config/{kind}" for kind in CONFIG), "urdf", "launch")
+        for folder in (*(f"config/{kind}" for kind in CONFIG), *policies(), "urdf", "launch")
     ],
     install_requires=requirements("core"),
     extras_require={name: requirements(name) for name in ("ros", "sim", "cameras", "train", "dev")},

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from gear_vla_ros.contracts import ArmState, Instruction, Observation, RobotState
+from gear_vla_ros.engines.arrays import letterbox
 from gear_vla_ros.geometry import se3, so3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
@@ -22,7 +23,6 @@ from gear_vla_ros.model.latents import to_vocabulary
 from gear_vla_ros.model.sampler import sample
 from gear_vla_ros.model.text import batch, make_tokens
 from gear_vla_ros.policies.expert import ExpertPolicy
-from gear_vla_ros.engines.arrays import letterbox
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.model import load_model_spec
 from gear_vla_ros.sim.renderer import Renderer

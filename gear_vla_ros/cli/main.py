@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gear_vla_ros.cli import main_episodes, main_eval, main_networks
+from gear_vla_ros.cli import main_episodes, main_eval, main_networks, main_train
 from gear_vla_ros.cli.options import Backend, Checkpoint, PolicyName, Robot, Seed, console, option
 from gear_vla_ros.cli.plan import Options, make_plan
 from gear_vla_ros.cli.sim import sims
@@ -165,6 +165,7 @@ def docs(
 app.add_typer(main_networks.app)
 app.add_typer(main_episodes.app)
 app.add_typer(main_eval.app)
+app.add_typer(main_train.app)
 app.add_typer(sims, name="sim")
 
 

@@ -10,6 +10,7 @@ from gear_vla_ros.engines.engine import THREADS, Engine
 from gear_vla_ros.engines.graph_engine import GraphEngine
 from gear_vla_ros.engines.parts import Parts
 from gear_vla_ros.settings.errors import did_you_mean
+from gear_vla_ros.settings.paths import policy_folder
 
 BACKENDS = ("tensorrt", "onnxruntime", "torch")
 """In the order of falling back."""
@@ -35,7 +36,7 @@ def open_engine(
     if backend not in (AUTO, *BACKENDS):
         hint = did_you_mean(backend, BACKENDS)
         raise ValueError(f"backend: found '{backend}'{hint}; allowed {AUTO}, {', '.join(BACKENDS)}")
-    folder = Path(source).expanduser()
+    folder = policy_folder(source)
     if source and is_bundle(folder):
         return _open_bundle(open_bundle(folder), robot, backend, paths, threads)
     if backend not in (AUTO, "torch"):

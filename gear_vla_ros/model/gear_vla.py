@@ -1,5 +1,6 @@
 """GEAR-VLA: pixels, state and a sentence -> latent action tokens -> their K/V -> a chunk (paper, Fig. 2)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ class GearVla(nn.Module):
         self.projector = ExpandedProjector(merged, spec.spatial.output_width * MERGE * MERGE, spec.language.width)
         self.projector.flat, self.projector.out = merger.mlp[0], merger.mlp[2]
         self.qwen.model.visual.merger = Gather(merger.ln_q)
-        self._tower: Tower | None = None
+        self._tower: Callable[[Tensor], Tensor] | None = None
         if spec.vision.stem == "cells":
             self.qwen.model.visual.patch_embed = CellStem(spec.vision)
             self._tower = Tower(self.qwen.model.visual, spec.vision, spec.view_size)

@@ -1,4 +1,4 @@
-"""Instructions as token ids. Bytes or words for networks trained from nothing; the parent's tokenizer for Qwen2.5-VL."""
+"""Instructions as token ids. Bytes or words for networks from nothing; the parent's tokenizer for Qwen2.5-VL."""
 
 from collections.abc import Sequence
 from pathlib import Path

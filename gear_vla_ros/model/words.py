@@ -15,7 +15,7 @@ def word_ids(text: str, vocabulary: int) -> list[int]:
     ids: list[int] = []
     for piece in _PIECE.findall(text.lower()):
         if piece[0].isascii() and piece[0].isalpha():
-            digest = blake2b(piece.encode(), digest_size=8).digest()
+            digest = blake2b(piece.encode(), digest_size=4).digest()
             ids.append(first + int.from_bytes(digest, "little") % (vocabulary - first))
         else:
             ids.extend(piece.encode())

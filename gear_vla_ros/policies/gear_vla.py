@@ -17,9 +17,9 @@ from gear_vla_ros.contracts import (
     RobotState,
     SceneObject,
 )
+from gear_vla_ros.engines.arrays import action_numbers, arm_chunk, slow_input, state_input
 from gear_vla_ros.engines.engine import SlowInput
 from gear_vla_ros.engines.opening import open_engine
-from gear_vla_ros.engines.arrays import action_numbers, arm_chunk, slow_input, state_input
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.settings import RobotSpec
 

@@ -27,6 +27,14 @@ def share_dir() -> Path:
     raise FileNotFoundError(f"no folder with config/robots found; tried {tried}; set GEAR_VLA_SHARE to it")
 
 
+def policy_folder(name_or_path: str) -> Path:
+    """The shipped policy of that name in config/policies, else the folder of that path, which may not be there."""
+    shipped = share_dir() / "config" / "policies" / name_or_path
+    if name_or_path and "/" not in name_or_path and shipped.is_dir():
+        return shipped
+    return Path(name_or_path).expanduser()
+
+
 def named_file(folder: Path, name_or_path: str, suffix: str) -> Path:
     """The file of that name in `folder`, or of that path if it ends with `suffix`.
 

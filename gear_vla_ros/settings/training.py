@@ -17,7 +17,7 @@ class WeightsSpec(Spec):
     fast: float = Field(default=1.0, ge=0)
     flow: float = Field(default=1.0, ge=0)
     grounding: float = Field(default=0.0, ge=0)
-    """Where the named object is, and a coarse chunk, read from the latents' keys and values; ours (docs/training.md)."""
+    """Where the named object is, and a coarse chunk, read from the latents' keys and values; ours."""
 
 
 class TrainingSpec(Spec):

@@ -1,6 +1,7 @@
 """Which samples a step is made of, and everything random about them: pure functions of seed and step.
 
-So a run goes on at any step as if it had never stopped, and processes that share a step draw the same and take their part.
+So a run goes on at any step as if it had never stopped, and processes that share a step draw the same and take their
+part.
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,9 @@ GAIN, TINT, OFFSET, NOISE = 0.25, 0.06, 0.06, 0.02
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs; actions `[B, K, D]` in m and rot6d, valid bool of the same shape; codes `[B, N]` and fast `[B, L]`, ids from
-    0 or IGNORE; near `[B, NAMED, 2, 3]` [m] with near_known bool `[B, NAMED, 2]`. rows: `[B]` of the whole batch."""
+    """inputs; actions `[B, K, D]` in m and rot6d, valid bool of the same shape; codes `[B, N]` and fast `[B, L]`, ids
+    from 0 or IGNORE; near `[B, NAMED, 2, 3]` [m] with near_known bool `[B, NAMED, 2]`. first, whole: where this part
+    begins in the step's batch, and how many samples that has."""
 
     inputs: Inputs
     actions: Tensor
@@ -36,7 +38,8 @@ class Batch:
     fast: Tensor
     near: Tensor
     near_known: Tensor
-    rows: NDArray[np.int64]
+    first: int
+    whole: int
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,13 @@ class Batches:
         other, shade = random.random(len(rows)), random.random((len(rows), 3, 8))
         mine = slice(rank * len(rows) // processes, (rank + 1) * len(rows) // processes)
         grain = np.random.default_rng([self._seed, 2, step, mine.start])
-        return self._collate(source, rows[mine], retold[mine], other[mine], shade[mine], grain)
+        return self._collate(source, rows[mine], mine.start, retold[mine], other[mine], shade[mine], grain)
 
     def _collate(
         self,
         source: Source,
         rows: NDArray[np.int64],
+        first: int,
         retold: NDArray[np.bool_],
         other: NDArray[np.float64],
         shade: NDArray[np.float64],
@@ -120,7 +124,8 @@ class Batches:
             fast=_padded(said),
             near=torch.from_numpy(near),
             near_known=torch.from_numpy(near_known),
-            rows=rows,
+            first=first,
+            whole=self._batch,
         )
 
     def _inputs(

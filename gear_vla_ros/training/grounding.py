@@ -1,8 +1,9 @@
 """A grounding loss on what the action expert will see.
 
-No gradient of the flow reaches the language model (paper, 3.1). So in a network without pretrained parents nothing would
-tell the latent action tokens where the named object is. In training a small head reads, from the same keys and values that
-the expert gets, where the named object and its goal are from each tool, and a coarse chunk. It is not part of the network.
+No gradient of the flow reaches the language model (paper, 3.1). So in a network without pretrained parents nothing
+would tell the latent action tokens where the named object is. In training a small head reads, from the same keys and
+values that the expert gets, where the named object and its goal are from each tool, and a coarse chunk. It is not part
+of the network.
 """
 
 import torch

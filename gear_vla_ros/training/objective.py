@@ -32,10 +32,10 @@ class Objective(nn.Module):
         self.model, self._training = model, training
         self.grounding = GroundingHead(model.spec) if training.weights.grounding > 0 else None
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> Losses:
-        """generator: of this process's part of this step; it alone decides what is drawn here."""
+    def forward(self, batch: Batch, shared: torch.Generator, own: torch.Generator) -> Losses:
+        """shared: of the step, the same in all processes; own: of this process. Only they decide what is drawn."""
         weights, parts = self._training.weights, {}
-        dropped = draw(self.model.spec.dropping, len(batch.rows), generator)
+        dropped = _part(draw(self.model.spec.dropping, batch.whole, shared), batch)
         normal = self.model.statistics.normalise(batch.actions)
         if self._trains_language():
             latents, logits, prefix = self._say(batch, dropped)
@@ -50,7 +50,7 @@ class Objective(nn.Module):
             with torch.no_grad():
                 latents = self._say(batch, dropped)[0]
         if self._training.flow_weight > 0:
-            parts["flow"] = self._flow(batch, normal, latents, dropped, generator)
+            parts["flow"] = self._flow(batch, normal, latents, dropped, own)
         share = {"latent": weights.latent, "fast": weights.fast, "place": weights.grounding,
                  "chunk": weights.grounding, "flow": self._training.flow_weight}  # fmt: skip
         total = torch.stack([share[name] * loss for name, loss in parts.items()]).sum()
@@ -106,6 +106,13 @@ class Objective(nn.Module):
             drawn = flow_sample(normal, batch.valid, max_delay=training.max_delay_steps, generator=generator)
             losses.append(flow_matching_loss(model.expert.velocity(drawn.noisy, drawn.time, latents, state), drawn))
         return torch.stack(losses).mean()
+
+
+def _part(dropped: Dropped, batch: Batch) -> Dropped:
+    """Of this process's samples."""
+    mine = slice(batch.first, batch.first + len(batch.actions))
+    device = batch.actions.device
+    return Dropped(dropped.wrist[mine].to(device), dropped.state[mine].to(device))
 
 
 def to_ids(model: GearVla, codes: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def prepare(dataset: Path, view_size: int, told: Callable[[int, int], None] = la
     )
 
 
-def _about(reader: DatasetReader, view_size: int) -> dict[str, object]:
+def _about(reader: DatasetReader, view_size: int) -> dict[str, Any]:
     rows = _rows(reader)
     roles = [role for role in VIEW_ROLES if role in reader.roles]
     names = [list(reader.objects(int(e["dataset_from_index"]))) for e in reader.episodes] if reader.labelled else []

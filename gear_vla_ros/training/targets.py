@@ -16,6 +16,7 @@ from gear_vla_ros.model.fast_tokenizer import FastTokenizer
 from gear_vla_ros.model.latent_tokenizer import LatentActionTokenizer, prepare_frames
 from gear_vla_ros.model.latent_tokenizer_spec import LatentTokenizerSpec
 from gear_vla_ros.settings.model import NUMBERS_PER_ARM, ModelSpec
+from gear_vla_ros.training.attention import attention_for
 from gear_vla_ros.training.losses import IGNORE
 from gear_vla_ros.training.prepared import Prepared
 from gear_vla_ros.training.vqvae import vqvae_step
@@ -87,9 +88,10 @@ def _fit_latent(
     for step in range(steps):
         at = int(random.choice(len(sources), p=shares / shares.sum()))
         rows = clips[at][random.integers(len(clips[at]), size=CLIPS)]
-        loss = vqvae_step(
-            model, optimizer, _head(sources[at], rows.ravel()).reshape(*rows.shape, *_picture(sources[at]))
-        )
+        with attention_for(torch.device("cpu")):
+            loss = vqvae_step(
+                model, optimizer, _head(sources[at], rows.ravel()).reshape(*rows.shape, *_picture(sources[at]))
+            )
         told(step + 1, float(loss.reconstruction))
     return model.tokenizer.eval()
 

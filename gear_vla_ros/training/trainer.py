@@ -1,28 +1,29 @@
 """The loop of training, on accelerate: one CPU, one GPU, or many processes, with the same code.
 
-A run's folder holds `step-<n>/` with `model/` (a checkpoint as every other), the optimiser's state and the heads that only
-training has; `metrics.jsonl`; TensorBoard's events. A folder of a step gets its name when it is complete, so that a run
-survives a kill, and goes on to the same bits.
+A run's folder holds `step-<n>/` with `model/` (a checkpoint as every other), the optimiser's state and the heads that
+only training has; `metrics.jsonl`; TensorBoard's events. A folder of a step gets its name when it is complete, so that
+a run survives a kill, and goes on to the same bits.
 """
 
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gear_vla_ros.model import checkpoint
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training import groups
+from gear_vla_ros.training.attention import attention_for
 from gear_vla_ros.training.batches import Batch, Batches
 from gear_vla_ros.training.objective import Objective
 
@@ -30,12 +31,12 @@ MODEL, STATE, STEP = "model", "state.pt", "step.json"
 PARTIAL = ".partial"
 KEPT = 2
 """Steps whose folders are kept."""
-_MILLION = 1_000_003
 
 
 @dataclass(frozen=True)
 class Progress:
-    """After a step. parts: losses of this process, by name. left_s: until the last step, at the mean speed so far."""
+    """After a step. parts: losses by name, in the mean of all processes. left_s: until the last step, at the mean
+    speed so far."""
 
     step: int
     steps: int
@@ -103,17 +104,19 @@ class Trainer:
         accelerator, training = self._accelerator, self._training
         rank = accelerator.process_index
         batch = to_device(self._batches.batch(step, rank, accelerator.num_processes), accelerator.device)
-        drawn = torch.Generator(device=accelerator.device)
-        drawn.manual_seed(training.seed * _MILLION * _MILLION + step * _MILLION + rank)
+        shared = _generator(torch.device("cpu"), training.seed, step)
+        own = _generator(accelerator.device, training.seed, step, rank)
         for group in self._optimiser.param_groups:
             group["lr"] = training.learning_rate_at(step)
         with attention_for(accelerator.device), accelerator.autocast():
-            losses = self._objective(batch, drawn)
+            losses = self._objective(batch, shared, own)
         accelerator.backward(losses.total)
         accelerator.clip_grad_norm_(self._learning, training.clip_norm)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
-        return {name: float(value) for name, value in losses.parts.items()}
+        names = list(losses.parts)
+        means: Tensor = accelerator.reduce(torch.stack([losses.parts[name] for name in names]), "mean")
+        return dict(zip(names, means.tolist(), strict=True))
 
     def _resume(self) -> int:
         """The step to go on with."""
@@ -174,9 +177,11 @@ class Trainer:
                 writer.close()  # type: ignore[no-untyped-call]
 
 
-def attention_for(device: torch.device) -> Any:
-    """On a CPU the backward pass of torch's fused attention takes most of a small network's time; plain is faster."""
-    return sdpa_kernel([SDPBackend.MATH]) if device.type == "cpu" else nullcontext()
+def _generator(device: torch.device, *key: int) -> torch.Generator:
+    """Of its own for each key."""
+    made = torch.Generator(device=device)
+    made.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+    return made
 
 
 def saved_steps(folder: Path) -> list[Path]:

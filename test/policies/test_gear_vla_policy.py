@@ -7,8 +7,8 @@ import pytest
 
 from gear_vla_ros.contracts import ArmState, Instruction, Observation, RobotState
 from gear_vla_ros.contracts.conformance import PolicyConformance
-from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.engines.arrays import letterbox
+from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.policies.gear_vla import GearVlaPolicy
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.settings import load_robot

@@ -1,7 +1,7 @@
 """What a simulated episode knows beside its motion: the expert's own chunks, and where the objects were.
 
-`gear-vla sim collect` disturbs its episodes on purpose. What was done is then not what is to be learned; what the expert
-wanted from each state is, and is in its chunks.
+`gear-vla sim collect` disturbs its episodes on purpose. What was done is then not what is to be learned; what the
+expert wanted from each state is, and is in its chunks.
 """
 
 from collections.abc import Mapping, Sequence

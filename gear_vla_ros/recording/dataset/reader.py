@@ -136,7 +136,7 @@ class DatasetReader:
 
     def _label(self, index: int, steps: int) -> tuple[ActionChunk, NDArray[np.bool_]]:
         numbers = self._numbers[form.LABEL][index].reshape(-1, len(self.robot.arms), 10)[:steps].astype(np.float64)
-        arms = {
+        arms: dict[str, ArmChunk] = {
             arm.name: ArmChunk(
                 self._arm(index, arm.name).base_T_tcp, se3.from_xyz_rot6d(numbers[:, i, :9]), numbers[:, i, 9]
             )

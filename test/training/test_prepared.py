@@ -1,0 +1,70 @@
+"""Samples as arrays: what the dataset and the episode behind it say."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gear_vla_ros.engines.arrays import letterbox
+from gear_vla_ros.geometry import se3
+from gear_vla_ros.recording.dataset.reader import DatasetReader
+from gear_vla_ros.training.prepared import NOTHING, prepare
+
+
+def test_every_label_of_the_expert_is_a_sample_ten_times_a_second(dataset, samples):
+    reader = DatasetReader(dataset)
+    rows = reader.learnable()
+    assert reader.labelled and len(samples) == len(rows) and samples.known.all()
+    within = np.diff(samples.frame)[np.diff(samples.episode) == 0]
+    assert set(within.tolist()) == {3}
+
+
+def test_a_sample_is_the_frame_s_picture_state_and_chunk(dataset, samples):
+    reader = DatasetReader(dataset)
+    at = len(samples) // 2
+    frame = reader.sample(int(reader.learnable()[at]))
+    for index, role in enumerate(samples.roles):
+        np.testing.assert_array_equal(samples.views[at, index], letterbox(frame.images[role], 112))
+    arm, chunk = frame.arms["right"], frame.chunk.arms["right"]
+    told = [*se3.to_xyz_rot6d(arm.base_T_tcp), *arm.q, arm.gripper]
+    np.testing.assert_allclose(samples.state[at, 1], told, atol=1e-5)
+    np.testing.assert_allclose(samples.actions[at, :, 10:19], se3.to_xyz_rot6d(chunk.anchor_T_tcp), atol=1e-6)
+    assert not samples.actions[at, :, :10].any() and not samples.state[at, 0].any()
+    assert samples.arms.tolist() == [False, True]
+
+
+def test_what_is_named_is_where_the_fingers_end(samples):
+    """In the last samples of a lift the named object is between the fingers."""
+    last = np.flatnonzero(np.diff(samples.episode, append=-1))
+    distances = [np.linalg.norm(samples.near[row, samples.named(row)[0], 1]) for row in last.tolist()]
+    assert min(distances) < 0.03
+
+
+def test_another_object_can_be_named_in_the_same_words(samples):
+    own, others = samples.named(0)[0], samples.others(0)
+    assert own != NOTHING and len(others) == 2 and own not in others
+    retold = samples.retold(0, others[0])
+    assert retold != samples.texts[samples.task[0]]
+    assert samples.names[0][others[0]].replace("_", " ") in retold
+
+
+def test_a_clip_ends_with_its_episode(samples):
+    assert samples.clip(0, 6, 0.2).tolist() == [0, 2, 4, 6, 8, 10]
+    last = int(np.flatnonzero(np.diff(samples.episode))[0])
+    assert samples.clip(last, 6, 0.2) is None
+
+
+def test_it_is_made_once_and_again_when_the_dataset_is_another(dataset, samples):
+    told = []
+    prepare(dataset, 112, lambda at, total: told.append(at))
+    assert told == []
+    about = dataset / "prepared" / "112px" / "about.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"frames": 1}))
+    prepare(dataset, 112, lambda at, total: told.append(at))
+    assert told[-1] == len(samples)
+
+
+@pytest.mark.parametrize("size", [56])
+def test_another_view_size_stands_beside_it(dataset, size):
+    assert prepare(dataset, size).views.shape[2:] == (size, size, 3)
+    assert sorted(path.name for path in (dataset / "prepared").iterdir()) == ["112px", "56px"]

@@ -1,0 +1,125 @@
+"""The loop: every loss falls, a run goes on to the bit, two processes train as one with the same batch."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from gear_vla_ros.model import checkpoint
+from gear_vla_ros.settings.training import TrainingSpec
+from gear_vla_ros.training import run as runs
+from gear_vla_ros.training.trainer import MODEL, newest_step, saved_steps
+
+LIMIT_S = 170
+
+
+def stage(**changed):
+    usual = {
+        "stage": "continuous_policy", "learning_rate": 1e-3, "steps": 4, "batch": 4, "precision": "float32",
+        "gradient_checkpointing": False, "from_nothing": True, "max_delay_steps": 12, "retold": 0.3,
+        "weights": {"grounding": 1.0},
+    }  # fmt: skip
+    return TrainingSpec.model_validate(usual | changed)
+
+
+def train(samples, folder, training, start="demo", save_every=100, stop_at=None):
+    """The trainer's run; stop_at: end as a kill would after that step."""
+    model, begun = runs.network(start, training.seed)
+    sources = runs.begin(model, begun, [samples], training, folder, 3, lambda at, left: None)
+    trainer = runs.trainer(model, sources, training, folder, cpu=True)
+    losses = []
+
+    def told(progress):
+        losses.append(progress.parts)
+        if progress.step == stop_at:
+            raise KeyboardInterrupt
+
+    try:
+        trainer.run(told, save_every, log_every=1)
+    except KeyboardInterrupt:
+        assert stop_at is not None
+    return losses
+
+
+def weights(folder):
+    return checkpoint.load(newest_step(folder) / MODEL).state_dict()
+
+
+@pytest.fixture(scope="module")
+def whole(samples, tmp_path_factory):
+    """Four steps without an end between them."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train(samples, folder, stage())
+
+
+def test_all_losses_of_the_model_are_trained(whole):
+    folder, losses = whole
+    assert [sorted(step) for step in losses] == [["chunk", "fast", "flow", "latent", "place"]] * 4
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert all(line[name] == step[name] for line, step in zip(lines, losses, strict=True) for name in step)
+    assert list(folder.glob("events.out.tfevents.*"))
+
+
+def test_a_run_that_was_cut_goes_on_to_the_same_bits(samples, whole, tmp_path):
+    _, losses = whole
+    first = train(samples, tmp_path, stage(), save_every=2, stop_at=3)
+    assert newest_step(tmp_path).name == "step-0000002"
+    second = train(samples, tmp_path, stage(), save_every=2)
+    assert first == losses[:3] and second == losses[2:]
+    mine, theirs = weights(tmp_path), weights(whole[0])
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+
+
+def test_a_step_that_was_cut_while_it_was_saved_is_not_gone_on_with(samples, whole, tmp_path):
+    (tmp_path / "step-0000003.partial" / MODEL).mkdir(parents=True)
+    assert newest_step(tmp_path) is None
+    assert train(samples, tmp_path, stage(steps=1))[0] == whole[1][0]
+    assert [path.name for path in saved_steps(tmp_path)] == ["step-0000001"]
+
+
+def test_a_folder_of_other_settings_is_refused(samples, whole):
+    with pytest.raises(ValueError, match="a run of other settings"):
+        train(samples, whole[0], stage(batch=8))
+
+
+def test_adapting_moves_the_new_projector_alone(samples, whole, tmp_path):
+    first = stage(stage="new_projector", embodiment="franka_single_arm", from_nothing=False)
+    train(samples, tmp_path, first, start=str(whole[0]))
+    mine, theirs = weights(tmp_path), weights(whole[0])
+    changed = {name for name in theirs if not torch.equal(mine[name], theirs[name])}
+    assert changed and all(name.startswith("state.by_embodiment.franka_single_arm.") for name in changed)
+
+
+def test_memory_is_saved_without_another_result(samples, whole, tmp_path):
+    losses = train(samples, tmp_path, stage(gradient_checkpointing=True, steps=2))
+    for mine, theirs in zip(losses, whole[1], strict=False):
+        assert mine == pytest.approx(theirs, rel=1e-4)
+
+
+@pytest.mark.parametrize("processes", [2])
+def test_processes_share_a_batch_and_train_as_one(dataset, whole, tmp_path, processes):
+    yaml = tmp_path / "stage.yaml"
+    numbers = stage(steps=6, batch=16, weights={"latent": 0.0, "fast": 0.0, "grounding": 1.0}, retold=0.0)
+    numbers = numbers.model_copy(update={"stage": "embodied_pretraining", "vary_pictures": False})
+    yaml.write_text(json.dumps(numbers.model_dump(mode="json")))
+    curves = [curve(yaml, dataset, tmp_path / f"run{count}", count, whole[0]) for count in (1, processes)]
+    alone, shared = ([step["place"] for step in one] for one in curves)
+    assert shared == pytest.approx(alone, rel=1e-3)
+    assert len(alone) == 6 and alone[-1] < alone[0]
+
+
+def curve(yaml, dataset, out, processes, start):
+    words = ["--nproc-per-node", str(processes), "-m", "gear_vla_ros.cli.main", "train"]
+    options = ["--stage", str(yaml), "--data", str(dataset), "--from", str(start), "-o", str(out)]
+    options += ["--cpu", "--threads", "1", "--log-every", "1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_PORT": str(29500 + os.getpid() % 1000)}
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", *words, *options],
+        capture_output=True, text=True, timeout=LIMIT_S, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
