@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts import VIEW_ROLES, ArmChunk, ArmState, Observation
+from gear_vla_ros.contracts import VIEW_ROLES, ArmChunk, ArmState, Observation, ViewRole
 from gear_vla_ros.engines.engine import SlowInput, StateInput
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.settings import RobotSpec
@@ -25,7 +25,7 @@ def slow_input(observation: Observation, robot: RobotSpec, model: ModelSpec) -> 
     present = np.zeros(len(VIEW_ROLES), bool)
     for index, role in enumerate(VIEW_ROLES):
         if role in observation.images:
-            views[index], present[index] = letterbox(observation.images[role], size), True
+            views[index], present[index] = seen(observation.images[role], robot, role, size), True
     state = state_input(observation.state.arms, robot, model)
     return SlowInput(views, present, state, observation.instruction.text)
 
@@ -47,6 +47,20 @@ def state_input(arms: Mapping[str, ArmState], robot: RobotSpec, model: ModelSpec
             numbers[index] = [*se3.to_xyz_rot6d(arm.base_T_tcp), *arm.q, arm.gripper]
             present[index] = True
     return StateInput(embodiment, numbers, present)
+
+
+def seen(image: NDArray[np.uint8], robot: RobotSpec, role: ViewRole, size: int) -> NDArray[np.uint8]:
+    """What the network gets of a camera's picture `[H, W, 3]`: its region of interest, as `letterbox`."""
+    left, top, right, bottom = region(image.shape[1], image.shape[0], robot, role)
+    return letterbox(image[top:bottom, left:right], size)
+
+
+def region(width: int, height: int, robot: RobotSpec, role: ViewRole) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom [pixel] of a camera's region of interest in a picture of that size."""
+    roi = next(camera.roi for camera in robot.cameras if camera.role == role)
+    left, right = round(roi[0] * width), round(roi[2] * width)
+    top, bottom = round(roi[1] * height), round(roi[3] * height)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def letterbox(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from gear_vla_ros.settings.teleop import TeleopSpec
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Topic = Annotated[str, Field(pattern=r"^/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$")]
 Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Vector3 = tuple[float, float, float]
 CommandInterface = Literal["pose", "joint_trajectory", "joint_position", "joint_state"]
 
@@ -176,6 +177,8 @@ class CameraSpec(Spec):
     cy: Positive
     serial: str | None = None
     """Serial number of a RealSense, for realsense_node."""
+    roi: tuple[Share, Share, Share, Share] = (0.0, 0.0, 1.0, 1.0)
+    """Left, top, right, bottom of what the network sees of it, as shares of width and height."""
 
 
 class StateProjectorSpec(Spec):

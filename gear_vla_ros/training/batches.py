@@ -28,8 +28,8 @@ GAIN, TINT, OFFSET, NOISE = 0.25, 0.06, 0.06, 0.02
 @dataclass(frozen=True)
 class Batch:
     """inputs; actions `[B, K, D]` in m and rot6d, valid bool of the same shape; codes `[B, N]` and fast `[B, L]`, ids
-    from 0 or IGNORE; near `[B, NAMED, 2, 3]` [m] with near_known bool `[B, NAMED, 2]`. first, whole: where this part
-    begins in the step's batch, and how many samples that has."""
+    from 0 or IGNORE; near `[B, NAMED, 2, 6]` [m] with near_known bool `[B, NAMED, 2]`, and point `[B, NAMED, 2]` in
+    the head view. first, whole: where this part begins in the step's batch, and how many samples that has."""
 
     inputs: Inputs
     actions: Tensor
@@ -38,6 +38,7 @@ class Batch:
     fast: Tensor
     near: Tensor
     near_known: Tensor
+    point: Tensor
     first: int
     whole: int
 
@@ -100,7 +101,8 @@ class Batches:
         grain: np.random.Generator,
     ) -> Batch:
         samples, count = source.samples, len(rows)
-        near = np.zeros((count, NAMED, 2, 3), np.float32)
+        near = np.zeros((count, NAMED, 2, 6), np.float32)
+        point = np.zeros((count, NAMED, 2), np.float32)
         near_known = np.zeros((count, NAMED, 2), bool)
         sentences, own = [], np.ones(count, bool)
         for at, row in enumerate(rows.tolist()):
@@ -112,6 +114,7 @@ class Batches:
             for index, thing in enumerate(named):
                 if thing != NOTHING:
                     near[at, index], near_known[at, index] = samples.near[row, thing], samples.arms
+                    point[at, index] = samples.point[row, thing]
         known = samples.known[rows] & own[:, None]
         valid = known[..., None] & samples.arms.repeat(10)
         codes = np.where(own[:, None], source.targets.codes[rows], IGNORE)
@@ -124,6 +127,7 @@ class Batches:
             fast=_padded(said),
             near=torch.from_numpy(near),
             near_known=torch.from_numpy(near_known),
+            point=torch.from_numpy(point),
             first=first,
             whole=self._batch,
         )

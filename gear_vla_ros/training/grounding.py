@@ -17,13 +17,18 @@ NEAR_M = 0.15
 """Distances are in units of this."""
 NAMED = 2
 """The object, and where it is to go."""
+CELLS = 16
+"""Of the head view, along each side."""
 EVERY = 5
 """Steps of the chunk between those that are read."""
 HIDDEN = 256
+CELL_SHARE = 0.2
+"""Weight of the cell's loss, whose unit is larger."""
 
 
 class GroundingHead(nn.Module):
-    """From latents' keys and values to places `[B, NAMED, ARMS, 3]` and coarse chunks `[B, K / EVERY, D]`."""
+    """From latents' keys and values to places `[B, NAMED, ARMS, 6]`, cells of the head view `[B, NAMED, CELLS^2]`
+    (logits), and coarse chunks `[B, K / EVERY, D]`."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -31,20 +36,35 @@ class GroundingHead(nn.Module):
         numbers = 2 * language.depth * language.kv_heads * language.head_dim * spec.latents.tokens
         self.coarse = spec.expert.steps // EVERY, spec.action_numbers
         self.read = nn.Sequential(nn.LayerNorm(numbers), nn.Linear(numbers, HIDDEN), nn.GELU())
-        self.places = nn.Linear(HIDDEN, NAMED * ARMS * 3)
+        self.places = nn.Linear(HIDDEN, NAMED * ARMS * 6)
+        self.cells = nn.Linear(HIDDEN, NAMED * CELLS**2)
         self.chunk = nn.Linear(HIDDEN, self.coarse[0] * self.coarse[1])
 
-    def forward(self, latents: Latents) -> tuple[Tensor, Tensor]:
-        """Both in units of the losses."""
+    def forward(self, latents: Latents) -> tuple[Tensor, Tensor, Tensor]:
+        """In units of the losses."""
         parts = [part.flatten(1) for part in (*latents.keys, *latents.values)]
         hidden = self.read(torch.cat(parts, dim=1).float())
-        return self.places(hidden).unflatten(1, (NAMED, ARMS, 3)), self.chunk(hidden).unflatten(1, self.coarse)
+        places = self.places(hidden).unflatten(1, (NAMED, ARMS, 6))
+        return places, self.cells(hidden).unflatten(1, (NAMED, -1)), self.chunk(hidden).unflatten(1, self.coarse)
 
 
 def place_loss(found: Tensor, near: Tensor, known: Tensor) -> Tensor:
-    """near: `[B, NAMED, ARMS, 3]` [m]; known: bool `[B, NAMED, ARMS]`. Scalar; 0 where nothing is known."""
+    """near: `[B, NAMED, ARMS, 6]` [m]; known: bool `[B, NAMED, ARMS]`. Scalar; 0 where nothing is known."""
     error = functional.smooth_l1_loss(found, near / NEAR_M, reduction="none", beta=0.2).mean(dim=-1)
     return (error * known).sum() / known.sum().clamp_min(1)
+
+
+def cell_loss(logits: Tensor, point: Tensor, known: Tensor) -> Tensor:
+    """In which cell of the head view: logits `[B, NAMED, CELLS^2]`; point `[B, NAMED, 2]`, shares of its width and
+    height; known: bool `[B, NAMED]`. Scalar; a point outside the view does not count.
+
+    A class can be one of several objects before it is known which; a mean of places cannot, and stays where it is.
+    """
+    inside = known & (point >= 0).all(dim=-1) & (point < 1).all(dim=-1)
+    at = (point.clamp(0, 1 - 1e-6) * CELLS).long()  # [B, NAMED, 2]
+    cell = at[..., 1] * CELLS + at[..., 0]
+    losses = functional.cross_entropy(logits.flatten(0, 1), cell.flatten(), reduction="none").view_as(cell)
+    return (losses * inside).sum() / inside.sum().clamp_min(1)
 
 
 def chunk_loss(found: Tensor, normal: Tensor, valid: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from gear_vla_ros.model.gear_vla import GearVla
 from gear_vla_ros.model.latents import Prefix, to_vocabulary
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training.batches import Batch
-from gear_vla_ros.training.grounding import GroundingHead, chunk_loss, place_loss
+from gear_vla_ros.training.grounding import CELL_SHARE, GroundingHead, cell_loss, chunk_loss, place_loss
 from gear_vla_ros.training.losses import IGNORE, TargetKind, flow_matching_loss, flow_sample, token_loss
 
 
@@ -43,7 +43,8 @@ class Objective(nn.Module):
             if weights.fast > 0:
                 parts["fast"] = self._fast(batch, prefix, dropped)
             if self.grounding is not None:
-                places, coarse = self.grounding(latents)
+                places, cells, coarse = self.grounding(latents)
+                parts["cell"] = cell_loss(cells, batch.point, batch.near_known.any(dim=-1))
                 parts["place"] = place_loss(places, batch.near, batch.near_known)
                 parts["chunk"] = chunk_loss(coarse, normal, batch.valid)
         else:
@@ -51,8 +52,14 @@ class Objective(nn.Module):
                 latents = self._say(batch, dropped)[0]
         if self._training.flow_weight > 0:
             parts["flow"] = self._flow(batch, normal, latents, dropped, own)
-        share = {"latent": weights.latent, "fast": weights.fast, "place": weights.grounding,
-                 "chunk": weights.grounding, "flow": self._training.flow_weight}  # fmt: skip
+        share = {
+            "latent": weights.latent,
+            "fast": weights.fast,
+            "place": weights.grounding,
+            "cell": CELL_SHARE * weights.grounding,
+            "chunk": weights.grounding,
+            "flow": self._training.flow_weight,
+        }
         total = torch.stack([share[name] * loss for name, loss in parts.items()]).sum()
         return Losses(total, {name: loss.detach() for name, loss in parts.items()})
 

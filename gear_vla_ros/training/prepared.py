@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import VIEW_ROLES
 from gear_vla_ros.contracts.naming import CONTAINER, spoken
-from gear_vla_ros.engines.arrays import SIDES, letterbox
+from gear_vla_ros.engines.arrays import SIDES, region, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.recording.dataset.features import STATE
 from gear_vla_ros.recording.dataset.labels import MOST_OBJECTS
 from gear_vla_ros.recording.dataset.reader import DatasetReader
+from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
 
 HZ = 10
 """Samples a second of an episode; neighbours tell next to nothing new."""
-ARRAYS = ("views", "state", "actions", "known", "episode", "frame", "task", "near")
-FORMAT = 1
+ARRAYS = ("views", "state", "actions", "known", "episode", "frame", "task", "near", "point")
+FORMAT = 2
 NOTHING = -1
 
 
@@ -35,8 +36,9 @@ class Prepared:
     """F samples of one robot.
 
     views: uint8 [F, V, S, S, 3] of the roles in `roles`. state: [F, 2, numbers], left and right. actions:
-    [F, K, 20], known: bool [F, K]. episode, frame, task: [F]. near: [F, M, 2, 3], objects' middles in each arm's tool
-    frame [m]. arms: bool [2]. texts: of the tasks. names: of the objects, by episode.
+    [F, K, 20], known: bool [F, K]. episode, frame, task: [F]. near: [F, M, 2, 6], objects' middles in each arm's tool
+    frame and base frame [m]. point: [F, M, 2], where the head view shows them, shares of its width and height. arms:
+    bool [2]. texts: of the tasks. names: of the objects, by episode.
     """
 
     robot: str
@@ -54,6 +56,7 @@ class Prepared:
     frame: NDArray[np.int64]
     task: NDArray[np.int64]
     near: NDArray[np.float32]
+    point: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.task)
@@ -97,17 +100,17 @@ def prepare(dataset: Path, view_size: int, told: Callable[[int, int], None] = la
     """
     folder = dataset / "prepared" / f"{view_size}px"
     reader = DatasetReader(dataset)
-    about = _about(reader, view_size)
+    robot = _robot(reader)
+    about = _about(reader, robot, view_size)
     if not (folder / "about.json").is_file() or json.loads((folder / "about.json").read_text()) != about:
         partial = folder.with_name(f"{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _write(reader, view_size, partial, told)
+        _write(reader, robot, view_size, partial, told)
         (partial / "about.json").write_text(json.dumps(about))
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-    robot = reader.robot
     reader.close()
     return Prepared(
         robot=robot.name,
@@ -121,13 +124,24 @@ def prepare(dataset: Path, view_size: int, told: Callable[[int, int], None] = la
     )
 
 
-def _about(reader: DatasetReader, view_size: int) -> dict[str, Any]:
+def _robot(reader: DatasetReader) -> RobotSpec:
+    """The recorded robot, with the regions of interest of its YAML as it is now: whole pictures were recorded."""
+    recorded = reader.robot
+    try:
+        now = {camera.role: camera.roi for camera in load_robot(recorded.name).cameras}
+    except FileNotFoundError:
+        return recorded
+    cameras = [c.model_copy(update={"roi": now.get(c.role, c.roi)}) for c in recorded.cameras]
+    return recorded.model_copy(update={"cameras": cameras})
+
+
+def _about(reader: DatasetReader, robot: RobotSpec, view_size: int) -> dict[str, Any]:
     rows = _rows(reader)
     roles = [role for role in VIEW_ROLES if role in reader.roles]
     names = [list(reader.objects(int(e["dataset_from_index"]))) for e in reader.episodes] if reader.labelled else []
     return {
         "format": FORMAT, "samples": len(rows), "frames": len(reader), "view_size": view_size, "roles": roles,
-        "names": names, "robot": reader.robot.name,
+        "names": names, "robot": robot.name, "roi": [list(camera.roi) for camera in robot.cameras],
     }  # fmt: skip
 
 
@@ -139,8 +153,8 @@ def _rows(reader: DatasetReader) -> NDArray[np.int64]:
     return learnable[frame % max(1, reader.fps // HZ) == 0]
 
 
-def _write(reader: DatasetReader, size: int, folder: Path, told: Callable[[int, int], None]) -> None:
-    rows, robot = _rows(reader), reader.robot
+def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, told: Callable[[int, int], None]) -> None:
+    rows = _rows(reader)
     roles = [role for role in VIEW_ROLES if role in reader.roles]
     steps = len(next(iter(reader.chunk(int(rows[0]))[0].arms.values())).gripper)
     views = np.lib.format.open_memmap(
@@ -150,15 +164,18 @@ def _write(reader: DatasetReader, size: int, folder: Path, told: Callable[[int, 
     state = np.zeros((len(rows), ARMS, 9 + joints + 1), np.float32)
     actions = np.zeros((len(rows), steps, ARMS * NUMBERS_PER_ARM), np.float32)
     known = np.zeros((len(rows), steps), bool)
-    near = np.zeros((len(rows), MOST_OBJECTS, ARMS, 3), np.float32)
+    near = np.zeros((len(rows), MOST_OBJECTS, ARMS, 6), np.float32)
+    point = np.zeros((len(rows), MOST_OBJECTS, 2), np.float32)
     model = RobotModel(robot)
+    head_T_world = se3.inverse(model.world_T_frame(robot.cameras[0].frame, {}))
     base_T_world = {arm.name: se3.inverse(model.world_T_base(arm.name)) for arm in robot.arms}
     told_state = reader.numbers(STATE).reshape(len(reader), len(robot.arms), -1)
     for at, row in enumerate(rows.tolist()):
         for index, role in enumerate(roles):
-            views[at, index] = letterbox(reader.picture(row, role), size)
+            views[at, index] = seen(reader.picture(row, role), robot, role, size)
         chunk, known[at] = reader.chunk(row, steps)
         objects = np.array(list(reader.objects(row).values())).reshape(-1, 3)
+        point[at, : len(objects)] = _points(objects, robot, head_T_world)
         for index, arm in enumerate(robot.arms):
             side = SIDES.index(arm.name)
             part = chunk.arms[arm.name]
@@ -167,9 +184,28 @@ def _write(reader: DatasetReader, size: int, folder: Path, told: Callable[[int, 
             actions[at, :, first : first + 9] = se3.to_xyz_rot6d(part.anchor_T_tcp)
             actions[at, :, first + 9] = part.gripper
             tcp_T_world = se3.inverse(part.base_T_anchor) @ base_T_world[arm.name]
-            near[at, : len(objects), side] = objects @ tcp_T_world[:3, :3].T + tcp_T_world[:3, 3]
+            near[at, : len(objects), side, :3] = objects @ tcp_T_world[:3, :3].T + tcp_T_world[:3, 3]
+            in_base = base_T_world[arm.name]
+            near[at, : len(objects), side, 3:] = objects @ in_base[:3, :3].T + in_base[:3, 3]
         told(at + 1, len(rows))
     views.flush()
     numbers = {name: reader.numbers(f"{name}_index")[rows] for name in ("episode", "frame", "task")}
-    for name, array in {"state": state, "actions": actions, "known": known, "near": near, **numbers}.items():
+    for name, array in {
+        "state": state,
+        "actions": actions,
+        "known": known,
+        "near": near,
+        "point": point,
+        **numbers,
+    }.items():
         np.save(folder / f"{name}.npy", array)
+
+
+def _points(objects: NDArray[np.float64], robot: RobotSpec, head_T_world: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`[M, 2]`: where the head view shows world points `[M, 3]`, shares of its width and height, bars included."""
+    camera = robot.cameras[0]
+    x, y, z = (objects @ head_T_world[:3, :3].T + head_T_world[:3, 3]).T
+    pixels = np.stack([camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy], axis=1)
+    left, top, right, bottom = region(camera.width, camera.height, robot, camera.role)
+    middle, side = np.array([left + right, top + bottom]) / 2, max(right - left, bottom - top)
+    return 0.5 + (pixels - middle) / side

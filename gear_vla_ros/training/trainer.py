@@ -108,9 +108,10 @@ class Trainer:
         own = _generator(accelerator.device, training.seed, step, rank)
         for group in self._optimiser.param_groups:
             group["lr"] = training.learning_rate_at(step)
-        with attention_for(accelerator.device), accelerator.autocast():
-            losses = self._objective(batch, shared, own)
-        accelerator.backward(losses.total)
+        with attention_for(accelerator.device):
+            with accelerator.autocast():
+                losses = self._objective(batch, shared, own)
+            accelerator.backward(losses.total)
         accelerator.clip_grad_norm_(self._learning, training.clip_norm)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
