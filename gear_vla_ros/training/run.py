@@ -67,14 +67,17 @@ def begin(
     folder.mkdir(parents=True, exist_ok=True)
     if start is None:
         fit_statistics(model, sources)
-    kept = next((place for place in (folder, start) if place and (place / targets.FAST).is_file()), None)
-    if kept is not None:
-        tokenizers = Tokenizers.load(kept)
+    fitted = next((place for place in (folder, start) if place and (place / targets.FAST).is_file()), None)
+    if fitted is not None:
+        tokenizers = Tokenizers.load(fitted)
     else:
         tokenizers = targets.fit(sources, model.spec, tokenizer_steps, training.seed, told)
     tokenizers.save(folder)
     file.write_text(wanted, encoding="utf-8")
-    return [Source(source, targets.targets(source, tokenizers)) for source in sources]
+    kept = [folder / f"targets_{at}_{len(source)}.npz" for at, source in enumerate(sources)]
+    return [
+        Source(source, targets.targets(source, tokenizers, file)) for source, file in zip(sources, kept, strict=True)
+    ]
 
 
 def fit_statistics(model: GearVla, sources: Sequence[Prepared]) -> None:

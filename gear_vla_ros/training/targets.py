@@ -61,15 +61,24 @@ def fit(
     return Tokenizers(_fit_latent(sources, spec, steps, seed, told), _fit_fast(sources, spec, seed))
 
 
-def targets(source: Prepared, tokenizers: Tokenizers) -> Targets:
-    """Of every sample."""
-    codes = _codes(source, tokenizers.latent)
+def targets(source: Prepared, tokenizers: Tokenizers, kept: Path | None = None) -> Targets:
+    """Of every sample; found in the file `kept`, or left there."""
+    if kept is not None and kept.is_file():
+        with np.load(kept) as found:
+            fast = np.split(found["fast"], np.cumsum(found["lengths"])[:-1])
+            return Targets(found["codes"], [ids.tolist() for ids in fast])
     dims = source.arms.repeat(NUMBERS_PER_ARM)
-    fast = [
+    fast_ids = [
         tokenizers.fast.encode(chunk, dims) if known.all() else []
         for chunk, known in zip(source.actions, source.known, strict=True)
     ]
-    return Targets(codes, fast)
+    made = Targets(_codes(source, tokenizers.latent), fast_ids)
+    if kept is not None:
+        flat = np.concatenate([np.array(ids, np.int64) for ids in fast_ids])
+        staged = kept.with_name(f".{kept.name}")
+        np.savez(staged, codes=made.codes, fast=flat, lengths=np.array([len(ids) for ids in fast_ids]))
+        staged.replace(kept)
+    return made
 
 
 def _fit_latent(
