@@ -87,11 +87,11 @@ class Recording:
         return f"REC {name}{passed}  {counts}{problem}  |  {_rates(figures)}"
 
 
-def run(robot: str, folder: str, instruction: str, operator: str, network: str) -> int:
+def run(robot: str, folder: str, pictures: str, instruction: str, operator: str, network: str) -> int:
     """Until q or Ctrl-C. Raises ValueError without a terminal."""
     environment = network_environment(network)
     os.environ.update(environment)
-    recorder = NodeSpec("recorder_node", {"robot": robot, "folder": folder})
+    recorder = NodeSpec("recorder_node", {"robot": robot, "folder": folder, "pictures": pictures})
     plan = BringUp(load_robot(robot), (recorder,), environment)
     with Terminal() as terminal:
         try:

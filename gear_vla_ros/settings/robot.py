@@ -10,6 +10,7 @@ from gear_vla_ros.settings.guard import GuardSpec
 from gear_vla_ros.settings.loading import Spec, load
 from gear_vla_ros.settings.operator import OperatorSpec
 from gear_vla_ros.settings.paths import named_file, share_dir
+from gear_vla_ros.settings.recording import RecordSpec
 from gear_vla_ros.settings.teleop import TeleopSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -176,6 +177,7 @@ class CameraSpec(Spec):
     cy: Positive
     serial: str | None = None
     """Serial number of a RealSense, for realsense_node."""
+    record: RecordSpec = RecordSpec()
 
 
 class StateProjectorSpec(Spec):
