@@ -38,7 +38,8 @@ class Usage:
 def run(plan: BringUp, instruction: str, time_limit_s: float, verbose: bool, console: Console) -> int:
     """0 when the simulator's success predicate says that the task is done, else 1."""
     enter(plan)
-    from gear_vla_ros.ros.task_client import GraphError, TaskClient
+    from gear_vla_ros.ros.client import GraphError
+    from gear_vla_ros.ros.task_client import TaskClient
 
     tail: deque[str] = deque(maxlen=40)
     log = Log(console, plan)
