@@ -3,7 +3,8 @@
     python benchmarks/recording_dds.py [--seconds 60] [--folder DIR] [--pictures none]
 
 Three 640x480 rgb8 cameras at 30 Hz and joint states at 200 Hz of the AgileX, best effort as drivers send them, on
-loopback with the stack's transport profile. Sent and recorded are compared stamp by stamp. CPU seconds a recorded
+loopback with the stack's transport profile. Pictures are those of recording_compressed.py, rendered before. Sent and
+recorded are compared stamp by stamp. CPU seconds a recorded
 second of the recorder and of the publisher, and the recorder's resident memory at each quarter. Exit code 1 when
 anything was lost.
 """
@@ -22,13 +23,14 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from recording_compressed import filmed
 
 from gear_vla_ros.cli.plan import NodeSpec, network_environment
 from gear_vla_ros.cli.processes import command_line
 from gear_vla_ros.recording.survey import survey
 from gear_vla_ros.settings import load_robot
 
-ROBOT = "agilex"
+ROBOT, FILM = "agilex", "film.npy"
 CAMERA_HZ, JOINT_HZ = 30.0, 200.0
 MEET_LIMIT_S, SETTLE_S, END_LIMIT_S = 30.0, 1.0, 90.0
 
@@ -40,21 +42,21 @@ def due(seconds: float, cameras: int) -> Iterator[tuple[float, int]]:
     yield from sorted(plan)
 
 
-def publish(seconds: float, told: Path) -> None:
-    """Be the robot's drivers; then write the stamps of all that was sent, by topic, into a file."""
+def publish(seconds: float, folder: Path) -> None:
+    """Be the robot's drivers; then write the stamps of all that was sent, by topic, into `sent.json`."""
     import rclpy
     from sensor_msgs.msg import Image, JointState
 
     from gear_vla_ros.ros import images, qos
     from gear_vla_ros.ros.stamps import to_msg
 
-    robot, random = load_robot(ROBOT), np.random.default_rng(0)
+    robot, film = load_robot(ROBOT), np.load(folder / FILM, mmap_mode="r")
     rclpy.init()
     node = rclpy.create_node("drivers")
     senders = [node.create_publisher(Image, camera.topic, qos.SENSOR) for camera in robot.cameras]
     senders.append(node.create_publisher(JointState, robot.joint_states_topic, qos.STATE))
     names = [*(camera.topic for camera in robot.cameras), robot.joint_states_topic]
-    shown = [images.fill(Image(), random.integers(0, 256, (480, 640, 3), dtype=np.uint8)) for _ in range(8)]
+    shown = [[images.fill(Image(), np.array(one)) for one in three] for three in film]
     joints = [joint for arm in robot.arms for joint in (*arm.joints, arm.gripper.joint)]
     state = JointState(name=joints, position=[0.1] * len(joints), velocity=[0.0] * len(joints))
     deadline = time.monotonic() + MEET_LIMIT_S
@@ -65,15 +67,16 @@ def publish(seconds: float, told: Path) -> None:
     time.sleep(SETTLE_S)
     sent: dict[str, list[int]] = {name: [] for name in names}
     begun, cpu = time.monotonic(), time.process_time()
-    for count, (at_s, which) in enumerate(due(seconds, len(robot.cameras))):
+    for at_s, which in due(seconds, len(robot.cameras)):
         time.sleep(max(0.0, begun + at_s - time.monotonic()))
-        message, now_ns = state if which < 0 else shown[count % len(shown)], time.time_ns()
+        now_ns = time.time_ns()
+        message = state if which < 0 else shown[len(sent[names[which]]) % len(shown)][which]
         message.header.stamp = to_msg(now_ns)
         senders[which].publish(message)
         sent[names[which]].append(now_ns)
     took_s, spent = time.monotonic() - begun, time.process_time() - cpu
     time.sleep(SETTLE_S)
-    told.write_text(json.dumps({"took_s": took_s, "cpu_s": spent, "sent": sent}))
+    (folder / "sent.json").write_text(json.dumps({"took_s": took_s, "cpu_s": spent, "sent": sent}))
     node.destroy_node()
     rclpy.try_shutdown()
 
@@ -81,11 +84,11 @@ def publish(seconds: float, told: Path) -> None:
 def record(folder: Path, seconds: float, pictures: str) -> dict[str, object]:
     """Both processes, and what came of it."""
     environment = {**os.environ, **network_environment("loopback")}
+    np.save(folder / FILM, np.stack(filmed()))
     node = NodeSpec("recorder_node", {"robot": ROBOT, "folder": str(folder), "autostart": True, "pictures": pictures})
     recorder = subprocess.Popen(command_line(node), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     watched = psutil.Process(recorder.pid)
-    file = folder / "sent.json"
-    drivers = subprocess.Popen([sys.executable, __file__, "--publish", str(seconds), str(file)], env=environment)
+    drivers = subprocess.Popen([sys.executable, __file__, "--publish", str(seconds), str(folder)], env=environment)
     samples: list[tuple[float, float, float]] = []
     try:
         while drivers.poll() is None and recorder.poll() is None:
@@ -97,7 +100,7 @@ def record(folder: Path, seconds: float, pictures: str) -> dict[str, object]:
         drivers.terminate()
     if drivers.returncode or recorder.returncode:
         sys.exit(f"drivers ended with {drivers.returncode}, the recorder with {recorder.returncode}:\n{said}")
-    told = json.loads(file.read_text())
+    told = json.loads((folder / "sent.json").read_text())
     seen = survey(folder / "episode_0001")
     topics = {camera.topic: seen.topic_of(camera) for camera in load_robot(ROBOT).cameras}
     lost = {

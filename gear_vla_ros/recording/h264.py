@@ -1,9 +1,12 @@
 """A camera's pictures as an H.264 stream of one message a picture, as foxglove_msgs/CompressedVideo wants it.
 
-Annex B, no B-frames; every message holds what one picture needs, a whole picture (IDR) with its parameter sets.
+Annex B, no B-frames; every message holds what one picture needs, a whole picture (IDR) with its parameter sets. Each
+carries a checksum of its picture before it was encoded, as user data (SEI) that decoders pass over: two pictures that
+were the same are known to be so although their packets differ.
 """
 
 import struct
+import zlib
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -20,6 +23,9 @@ _START, _IDR, _SLICE = b"\x00\x00\x01", 5, 1
 _OPTIONS = {"preset": "veryfast", "tune": "zerolatency", "g": str(KEY_EVERY), "threads": "1"}
 _ENCAPSULATION, _STAMP_BYTES = 4, 8
 _LENGTH = struct.Struct("<I")
+_SEI, _USER_DATA, _NAME = 6, 5, b"gear_vla picture"
+_DIGITS = 8
+_CHECKSUM = _START + bytes([_SEI, _USER_DATA, len(_NAME) + _DIGITS]) + _NAME
 
 
 class H264Encoder:
@@ -45,7 +51,7 @@ class H264Encoder:
             raise RecordingError(f"H.264 does not take this picture: {error.strerror}") from None
         if len(packets) != 1:
             raise RecordingError(f"H.264 gave {len(packets)} packets for a picture, one is needed")
-        return bytes(packets[0])
+        return _marked(bytes(packets[0]), zlib.adler32(np.ascontiguousarray(pixels).data))
 
     def _open(self, width: int, height: int) -> av.VideoCodecContext:
         codec = av.VideoCodecContext.create("libx264", "w")
@@ -80,13 +86,33 @@ class H264Decoder:
 
 def is_whole(packet: bytes) -> bool:
     """Whether a picture is decoded from this packet alone."""
+    at = _slice_at(packet)
+    return at is not None and packet[at + len(_START)] & 0x1F == _IDR
+
+
+def checksum_of(packet: bytes) -> int | None:
+    """Of the picture before it was encoded; None for a packet that is not ours."""
+    at = packet.find(_CHECKSUM)
+    try:
+        return None if at < 0 else int(packet[at + len(_CHECKSUM) :][:_DIGITS], 16)
+    except ValueError:
+        return None
+
+
+def _marked(packet: bytes, checksum: int) -> bytes:
+    """With the checksum before the picture's first slice; in digits, as user data may not look like a start code."""
+    at = _slice_at(packet) or 0
+    return packet[:at] + _CHECKSUM + f"{checksum:0{_DIGITS}x}".encode() + b"\x80" + packet[at:]
+
+
+def _slice_at(packet: bytes) -> int | None:
+    """Where the start code of the first slice is."""
     at = packet.find(_START)
-    while 0 <= at < len(packet) - 3:
-        kind = packet[at + 3] & 0x1F
-        if kind in (_IDR, _SLICE):
-            return kind == _IDR
-        at = packet.find(_START, at + 3)
-    return False
+    while 0 <= at < len(packet) - len(_START):
+        if packet[at + len(_START)] & 0x1F in (_IDR, _SLICE):
+            return at
+        at = packet.find(_START, at + len(_START))
+    return None
 
 
 def packet_of(cdr: bytes) -> bytes:

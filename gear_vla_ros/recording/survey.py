@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from gear_vla_ros.recording.h264 import checksum_of, packet_of
 from gear_vla_ros.recording.pictures import recorded_topic
 from gear_vla_ros.recording.reader import EpisodeReader, RawMessage
 from gear_vla_ros.recording.topics import COMPRESSED, IMAGE, VIDEO, picture_topics, topics_of
@@ -27,7 +28,7 @@ _ENCAPSULATION, _STAMP = 4, struct.Struct("<iI")
 class Track:
     """One topic. log_ns: times of reception; stamps_ns: of capture, where the type has them.
 
-    digests: of pictures, except of video, whose bytes differ where the pictures are the same.
+    digests: of pictures; of video of another recorder none.
     """
 
     type: str
@@ -137,6 +138,8 @@ def _note(track: Track, raw: RawMessage) -> None:
         track.stamps_ns.append(sec * 1_000_000_000 + nanosec)
         if raw.type in ALIKE:
             track.digests.append(zlib.adler32(raw.data[_ENCAPSULATION + _STAMP.size :]))
+        elif raw.type == VIDEO and (checksum := checksum_of(packet_of(raw.data))) is not None:
+            track.digests.append(checksum)
 
 
 def _attached(attachments: dict[str, bytes]) -> RobotSpec | None:

@@ -22,6 +22,8 @@ from gear_vla_ros.recording.topics import RecordedTopic
 Compression = Literal["none", "lz4", "zstd"]
 GATHER_S, GATHER_BYTES = 0.02, 4 * 2**20
 """Messages are gathered that long, or until they are that many bytes: waking the thread for each costs more."""
+ENCODERS_SHARE = 0.75
+"""Of the memory for what waits; an encoder that is too slow costs its own pictures, not the joint states."""
 _COMPRESSIONS = {"none": CompressionType.NONE, "lz4": CompressionType.LZ4, "zstd": CompressionType.ZSTD}
 FLUSH_S = 1.0
 """What is in memory reaches the file at least this often: the most that a killed process loses."""
@@ -120,7 +122,8 @@ class EpisodeWriter:
         if topic not in self._channels:
             raise KeyError(f"{topic} is not a topic of this episode")
         with self._changed:
-            if self._closing or self._error or self._waiting_bytes + len(data) > self._options.queue_bytes:
+            share = ENCODERS_SHARE if topic in self._compressors else 1.0
+            if self._closing or self._error or self._waiting_bytes + len(data) > share * self._options.queue_bytes:
                 self._dropped += 1
                 return False
             self._waiting_bytes += len(data)

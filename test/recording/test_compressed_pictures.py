@@ -1,6 +1,10 @@
 """Compressed pictures mean what the raw ones do: to every reader, after a cut, and in a dataset."""
 
 import json
+import re
+import tempfile
+import textwrap
+from pathlib import Path
 
 import moving
 import numpy as np
@@ -91,10 +95,47 @@ def test_in_the_file_are_the_types_that_tools_know(kind, episodes):
     assert json.loads(reader.attachments["robot.json"])["cameras"][0]["record"]["compression"] == kind
 
 
+def test_the_example_of_the_documentation_reads_them(episodes):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "recording.md").read_text(encoding="utf-8")
+    example = re.search(r"(    from gear_vla_ros.recording.pictures .*?)\n`EpisodeReader`", text, re.DOTALL)[1]
+    for path in episodes:
+        names = {"Path": lambda _, path=path: path}
+        exec(textwrap.dedent(example), names)
+        assert names["pixels"].shape == (moving.HEIGHT, moving.WIDTH, 3) and names["frame"] == "camera"
+        assert names["stamp_ns"] == names["seen"].track_of(names["seen"].robot.cameras[0]).stamps_ns[-1]
+
+
 def test_checks_find_the_same(episodes):
     raw, small = (survey(path) for path in episodes)
     assert check(small) == check(raw) == []
     assert small.seconds == raw.seconds
+
+
+def test_a_frozen_camera_is_found(kind, tmp_path):
+    robot = compressed(kind)
+    head = robot.cameras[0].topic
+
+    def spoil(topic, index, ns):
+        return synthetic.image(ns, moving.picture(20, 0)) if topic == head and 20 <= index < 45 else None
+
+    found = check(survey(moving.record(tmp_path, robot, spoil=spoil)))
+    said = [f"{one.what}: {one.where}: {one.found}" for one in found]
+    assert said == [f"frozen: {head}/{SUFFIX[kind]} at 0.67 s: the same picture 25 times"]
+
+
+@settings(deadline=None, max_examples=10)
+@given(share=st.floats(0.05, 1.0))
+def test_of_a_cut_file_every_complete_picture_is_read(kind, episodes, share):
+    topic = f"/head/image_raw/{SUFFIX[kind]}"
+    whole, file = pictures(episodes[1], [topic])[topic], EpisodeReader(episodes[1]).file
+    with tempfile.NamedTemporaryFile(suffix=".mcap") as cut:
+        cut.write(file.read_bytes()[: int(share * file.stat().st_size)])
+        cut.flush()
+        found = pictures(Path(cut.name), [topic])[topic]
+    assert len(found) <= len(whole)
+    for (stamp, _, is_now), (wanted, _, was) in zip(found, whole, strict=False):
+        assert stamp == wanted
+        np.testing.assert_array_equal(is_now, was)
 
 
 def test_the_dataset_is_the_same_to_the_codec(kind, episodes, tmp_path):
