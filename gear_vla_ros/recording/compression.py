@@ -4,8 +4,6 @@ jpeg and png: sensor_msgs/CompressedImage, its format as compressed_image_transp
 the original order of colours. h264: foxglove_msgs/CompressedVideo.
 """
 
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,9 +16,6 @@ from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.h264 import H264Encoder, Picture
 from gear_vla_ros.recording.topics import COMPRESSED, IMAGE, VIDEO
 from gear_vla_ros.settings.recording import RecordSpec
-
-NICER = 5
-"""Steps of scheduling priority below the threads that receive and write."""
 
 
 class PictureEncoder:
@@ -65,7 +60,7 @@ class Compressor:
 
     def __init__(self, spec: RecordSpec) -> None:
         self._encoder = PictureEncoder(spec)
-        self._thread = ThreadPoolExecutor(1, "picture-encoder", _give_way)
+        self._thread = ThreadPoolExecutor(1, "picture-encoder")
 
     def submit(self, data: bytes, done: Callable[[bytes, str], None]) -> None:
         """Encode next; then `done(message, problem)` is called in that thread, problem empty where all was well."""
@@ -81,12 +76,6 @@ class Compressor:
         except Exception as error:  # a picture that is not taken costs that picture, never those after it
             message, problem = b"", str(error) or type(error).__name__
         done(message, problem)
-
-
-def _give_way() -> None:
-    """Let the calling thread run after those that receive and write, where the processor is short."""
-    thread = threading.get_native_id()
-    os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICER)
 
 
 def packed(message: Any) -> Picture | None:

@@ -20,7 +20,7 @@ Picture = NDArray[np.uint8]
 KEY_EVERY = 15
 """Pictures from one whole one to the next: what has to be decoded for a single picture, and is lost at a cut."""
 _START, _IDR, _SLICE = b"\x00\x00\x01", 5, 1
-_OPTIONS = {"preset": "veryfast", "tune": "zerolatency", "g": str(KEY_EVERY), "threads": "1"}
+_OPTIONS = {"preset": "ultrafast", "tune": "zerolatency", "g": str(KEY_EVERY), "threads": "1"}
 _ENCAPSULATION, _STAMP_BYTES = 4, 8
 _LENGTH = struct.Struct("<I")
 _SEI, _USER_DATA, _NAME = 6, 5, b"gear_vla picture"

@@ -19,6 +19,7 @@ from gear_vla_ros.recording.contact_sheet import save_contact_sheet
 from gear_vla_ros.recording.dataset.conversion import Options, convert, pictures_of, plan
 from gear_vla_ros.recording.dataset.reader import DatasetReader
 from gear_vla_ros.recording.dataset.samples import take_samples
+from gear_vla_ros.recording.episodes import new_folder
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.h264 import KEY_EVERY, is_whole, packet_of
 from gear_vla_ros.recording.mending import trim
@@ -27,7 +28,8 @@ from gear_vla_ros.recording.pictures import PictureStream
 from gear_vla_ros.recording.reader import EpisodeReader, RawMessage
 from gear_vla_ros.recording.replaying import moments
 from gear_vla_ros.recording.survey import survey
-from gear_vla_ros.recording.topics import COMPRESSED, VIDEO, topics_of
+from gear_vla_ros.recording.topics import COMPRESSED, IMAGE, VIDEO, RecordedTopic, topics_of
+from gear_vla_ros.recording.writer import EpisodeWriter, WriterOptions
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.loading import parse
 from gear_vla_ros.settings.recording import RecordSpec
@@ -245,3 +247,18 @@ def test_a_driver_that_compresses_is_recorded_as_it_is(tmp_path):
 def test_what_one_robot_recorded_in_two_ways_is_one_dataset(tmp_path):
     paths = [moving.record(tmp_path, robot, 1.0) for robot in (load_robot("franka"), compressed("jpeg"))]
     assert len(plan(paths, Options()).samples) == 2
+
+
+def test_an_encoder_that_is_too_slow_costs_pictures_and_nothing_else(tmp_path):
+    """More at once than may wait: the video has a gap, is whole otherwise, and joint states are all there."""
+    random, folder = np.random.default_rng(0), new_folder(tmp_path)
+    camera = RecordedTopic("/a", IMAGE, compress=RecordSpec(compression="h264"))
+    joint_topic = next(topic for topic in topics_of(load_robot("franka")) if topic.name == "/joint_states")
+    writer = EpisodeWriter(folder, [camera, joint_topic], {}, options=WriterOptions(queue_bytes=4 * 2**20))
+    data = [synthetic.image(i, random.integers(0, 256, (240, 320, 3), np.uint8)) for i in range(60)]
+    taken = [i for i, one in enumerate(data) if writer.write("/a", i + 1, i + 1, one)]
+    assert all(writer.write("/joint_states", i, i, synthetic.joint_state(i, [0.1])) for i in range(100, 200))
+    writer.close()
+    assert 5 < len(taken) < 60 and writer.dropped == 60 - len(taken) and "the queue is full" in writer.problem
+    assert writer.counts == {"/a/foxglove": len(taken), "/joint_states": 100} and writer.waiting_bytes == 0
+    assert [stamp for stamp, _, _ in pictures(folder, ["/a/foxglove"])["/a/foxglove"]] == taken
