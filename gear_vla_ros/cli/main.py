@@ -144,12 +144,13 @@ def record(
     folder: Annotated[str, typer.Option(help="folder of the episodes, for a recorder_node of our own")] = "episodes",
     instruction: Annotated[str, typer.Option(help="what is done in the episodes; none: the one in force")] = "",
     operator: Annotated[str, typer.Option(help="your name, kept in the episodes")] = "",
+    pictures: Annotated[str, typer.Option(help="yaml, none, jpeg, png, h264, driver; for a node of our own")] = "yaml",
     network: Annotated[str, typer.Option(help="inherit, loopback or two_machines")] = "inherit",
 ) -> None:
     """Record episodes of a running robot by keys: start, success, failure, discard."""
     from gear_vla_ros.cli import record as command
 
-    raise typer.Exit(command.run(robot, folder, instruction, operator, network))
+    raise typer.Exit(command.run(robot, folder, pictures, instruction, operator, network))
 
 
 @app.command()

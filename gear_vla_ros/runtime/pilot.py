@@ -126,6 +126,10 @@ class Pilot:
         if self._apart == 0.0:
             self.opening = min(max(opening, 0.0), 1.0)
 
+    def toggle(self) -> None:
+        """Close the gripper if it is open, open it if it is closed; how fast is the safety filter's."""
+        self.opening = 0.0 if self.opening > 0.5 else 1.0
+
     def at(self, now_ns: int) -> Array:
         """The goal `[4, 4]`: the last sample's, with its motion carried on for `lead_s`."""
         return se3.advance(self._goal, self._velocity * self._carried_s(now_ns))

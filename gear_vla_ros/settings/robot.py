@@ -10,6 +10,7 @@ from gear_vla_ros.settings.guard import GuardSpec
 from gear_vla_ros.settings.loading import Spec, load
 from gear_vla_ros.settings.operator import OperatorSpec
 from gear_vla_ros.settings.paths import named_file, share_dir
+from gear_vla_ros.settings.recording import RecordSpec
 from gear_vla_ros.settings.teleop import TeleopSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -179,6 +180,7 @@ class CameraSpec(Spec):
     """Serial number of a RealSense, for realsense_node."""
     roi: tuple[Share, Share, Share, Share] = (0.0, 0.0, 1.0, 1.0)
     """Left, top, right, bottom of what the network sees of it, as shares of width and height."""
+    record: RecordSpec = RecordSpec()
 
 
 class StateProjectorSpec(Spec):
