@@ -90,9 +90,11 @@ def test_between_poses_the_motion_goes_on_at_the_speed_of_the_hand():
 def test_a_moving_arm_is_anchored_where_it_comes_to_rest():
     twist = np.array([0.3, 0, 0, 0, 0, 0.6])
     goal = engaged(ArmTarget(HOME, twist, 1.0)).at(S)
-    assert goal[0, 3] - HOME[0, 3] == pytest.approx(0.3**2 / (2 * 0.8 * LIMITS.max_linear_acceleration))
+    assert goal[0, 3] - HOME[0, 3] == pytest.approx(
+        0.3**2 / (2 * 0.8 * LIMITS.max_linear_acceleration) + 0.3 * LIMITS.linear_lag_s
+    )
     angle = so3.angle_between(HOME[:3, :3], goal[:3, :3])
-    assert angle == pytest.approx(0.6**2 / (2 * 0.8 * LIMITS.max_angular_acceleration))
+    assert angle == pytest.approx(0.6**2 / (2 * 0.8 * LIMITS.max_angular_acceleration) + 0.6 * LIMITS.angular_lag_s)
 
 
 def test_a_lost_tracking_is_refused_and_the_hand_goes_on_from_where_it_is_found():
