@@ -5,16 +5,17 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gear_vla_ros.settings.loading import Spec
-from gear_vla_ros.settings.names import Name, Topic
+from gear_vla_ros.settings.names import Name, Positive, Topic
 
 CommandInterface = Literal["pose", "joint_trajectory", "joint_position", "joint_state"]
+GripperKind = Literal["with_arm", "position_array", "joint_state", "gripper_command"]
 
 
 class GripperSpec(Spec):
     """One gripper. `closed` and `open` are positions of `joint` in its own unit; inside the stack 0 is closed, 1 open.
 
     mimic: joints that move along, with their multiplier of `joint`. topic and kind: where its commands go when the
-    arm's own command does not carry them.
+    arm's own command does not carry them; of kind `gripper_command` topic is the action's name.
     """
 
     joint: Name
@@ -23,15 +24,28 @@ class GripperSpec(Spec):
     open: float
     unit: Literal["m", "rad"] = "m"
     topic: Topic | None = None
-    kind: Literal["with_arm", "position_array"] = "with_arm"
+    kind: GripperKind = "with_arm"
+    max_effort: Positive | None = None
+    """Greatest force of the fingers [N] (or torque [Nm], by the joint); None: the driver's own."""
 
     @model_validator(mode="after")
     def _has_range(self) -> "GripperSpec":
         if self.closed == self.open:
             raise ValueError(f"closed and open are both {self.open}, they must differ")
         if (self.kind == "with_arm") != (self.topic is None):
-            raise ValueError("kind 'with_arm' takes no topic, kind 'position_array' needs one")
+            raise ValueError(f"kind 'with_arm' takes no topic, kind '{self._other_kind}' needs one")
+        if self.kind == "position_array" and self.max_effort is not None:
+            raise ValueError("kind 'position_array' carries no max_effort; 'joint_state' and 'gripper_command' do")
         return self
+
+    @property
+    def _other_kind(self) -> str:
+        return self.kind if self.kind != "with_arm" else "position_array"
+
+    @property
+    def message_topic(self) -> str | None:
+        """Where messages for the gripper alone go; None when the arm's carry its value, and for an action."""
+        return self.topic if self.kind in ("position_array", "joint_state") else None
 
     @property
     def stroke(self) -> float:
@@ -47,6 +61,18 @@ class GripperSpec(Spec):
         return min(max((float(position) - self.closed) / (self.open - self.closed), 0.0), 1.0)
 
 
+class EnableSpec(Spec):
+    """A service of the arm's driver that must say yes before the arm moves.
+
+    kind: `piper` is piper_msgs/Enable (piper_ros: it also closes the gripper), the others are of std_srvs.
+    """
+
+    service: Topic
+    kind: Literal["piper", "set_bool", "trigger"] = "set_bool"
+    limit_s: float = Field(default=10.0, gt=0, le=60)
+    """Longest wait for the service, and for its answer; then it is asked again."""
+
+
 class CommandSpec(Spec):
     """How the arm is commanded: the message on `topic` is what the interface's controller takes."""
 
@@ -54,6 +80,8 @@ class CommandSpec(Spec):
     topic: Topic
     names: tuple[Name, ...] | None = None
     """Names in a `joint_state` message where the driver calls the joints otherwise than the URDF, gripper last."""
+    enable: EnableSpec | None = None
+    """None: the driver moves when it is told to. Not asked in simulation."""
 
     @model_validator(mode="after")
     def _names_are_sent(self) -> "CommandSpec":

@@ -41,6 +41,8 @@ class ArmSpec(Spec):
         if self.driver_states is not None and len(set(self.driver_states.names)) != len(self.joints) + 1:
             found = len(set(self.driver_states.names))
             raise ValueError(f"driver_states.names has {found} different names, allowed {len(self.joints) + 1}")
+        if self.gripper.kind == "with_arm" and self.gripper.max_effort and self.command.interface != "joint_state":
+            raise ValueError(f"gripper.max_effort: interface {self.command.interface} carries none, joint_state does")
         names, count = self.command.names, len(self.commanded_joints)
         if names is not None and (len(names) != count or len(set(names)) != count):
             raise ValueError(f"command.names has {len(set(names))} different names, the message has {count} values")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from small_robot import HOME, LIMITS
@@ -59,6 +59,7 @@ def test_a_rotation_is_scaled_along_its_geodesic_beyond_half_a_turn(angle, scale
     np.testing.assert_allclose(pilot.at(pilot.stamp_ns)[:3, :3], expected, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(anchors, anchors)
 def test_the_first_pose_after_the_press_moves_nothing(before, after):
     pilot = engaged()

@@ -102,6 +102,21 @@ def test_without_a_jerk_limit_the_usual_one_is_in_force():
     assert slow.linear_jerk == 80.0, "what is allowed at least"
 
 
+@pytest.mark.parametrize(
+    ("gripper", "message"),
+    [
+        ({"kind": "joint_state"}, "kind 'joint_state' needs one"),
+        ({"kind": "position_array", "topic": "/hand", "max_effort": 5.0}, "kind 'position_array' carries no max_eff"),
+        ({"max_effort": 5.0}, "interface joint_trajectory carries none, joint_state does"),
+        ({"kind": "gripper_command", "topic": "/hand", "max_effort": 0.0}, "max_effort: found 0.0; .*greater than 0"),
+    ],
+)
+def test_a_force_is_only_given_where_something_carries_it(gripper, message):
+    gripper = {"joint": "finger", "closed": 0.0, "open": 0.04, **gripper}
+    with pytest.raises(SettingsError, match=message):
+        parse(RobotSpec, changed(("arms", 0, "gripper"), gripper), "one.yaml")
+
+
 def test_missing_keys_are_named():
     data = copy.deepcopy(MINIMAL)
     del data["arms"][0]["safety"]
