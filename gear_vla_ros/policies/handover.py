@@ -1,7 +1,7 @@
 """A bar from the left arm to the right, without memory: what to do next follows from where tools, fingers and bar are.
 
-The left arm takes the bar near its end on the left, lifts it to the middle and turns it across, while the right one turns
-on the spot as it will take it; the right arm takes the other end; the left arm lets go and leaves.
+The left arm takes the bar near its end on the left, lifts it to the middle and turns it across; meanwhile the right one
+turns on the spot, the way it will take it. The right arm takes the other end; the left arm lets go and leaves.
 """
 
 from collections.abc import Mapping

@@ -61,6 +61,17 @@ class GripperSpec(Spec):
         return min(max((float(position) - self.closed) / (self.open - self.closed), 0.0), 1.0)
 
 
+class DriverPoseSpec(Spec):
+    """Where the arm's driver says where its tool is, in the arm's base frame: `gear-vla doctor` compares it with the
+    URDF."""
+
+    topic: Topic
+    stamped: bool = True
+    """geometry_msgs/PoseStamped, whose frame_id is not looked at; false: geometry_msgs/Pose"""
+    frame: Name | None = None
+    """The URDF's link that the driver means; None: tcp_frame"""
+
+
 class EnableSpec(Spec):
     """A service of the arm's driver that must say yes before the arm moves.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gear_vla_ros.contracts import ViewRole
-from gear_vla_ros.settings.commands import CommandSpec, DriverStatesSpec, GripperSpec
+from gear_vla_ros.settings.commands import CommandSpec, DriverPoseSpec, DriverStatesSpec, GripperSpec
 from gear_vla_ros.settings.guard import GuardSpec
 from gear_vla_ros.settings.loading import Spec, load
 from gear_vla_ros.settings.names import Name, Positive, Topic
@@ -30,6 +30,8 @@ class ArmSpec(Spec):
     command: CommandSpec
     driver_states: DriverStatesSpec | None = None
     """None: something publishes the joint states of the whole robot already."""
+    driver_pose: DriverPoseSpec | None = None
+    """None: the driver says no pose, or nobody compares it."""
     safety: SafetySpec
 
     @model_validator(mode="after")
