@@ -118,11 +118,14 @@ def doctor(
     seconds: Annotated[float, typer.Option(min=1, max=60, help="how long to listen")] = 5.0,
     sim_time: Annotated[bool, typer.Option("--sim-time", help="the robot's clock is /clock, as Gazebo's")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    move: Annotated[bool, typer.Option("--move", help="also move each arm a little, after asking")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="with --move: do not ask")] = False,
 ) -> None:
-    """Check a running robot, real or simulated, against its YAML. Only listens; moves nothing."""
+    """Check a running robot, real or simulated, against its YAML. Only listens, unless --move."""
     from gear_vla_ros.cli import doctor as command
 
-    raise typer.Exit(command.run(robot, seconds, sim_time, as_json, console))
+    ask = (lambda question: yes or typer.confirm(question, err=True)) if move else None
+    raise typer.Exit(command.run(robot, seconds, sim_time, as_json, console, ask))
 
 
 @app.command()

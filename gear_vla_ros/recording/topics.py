@@ -13,6 +13,7 @@ COMMAND_TYPES: Mapping[CommandInterface, str] = {
     "joint_position": "std_msgs/msg/Float64MultiArray",
     "joint_state": "sensor_msgs/msg/JointState",
 }
+GRIPPER_TYPES = {"position_array": "std_msgs/msg/Float64MultiArray", "joint_state": "sensor_msgs/msg/JointState"}
 LATENTS, INSTRUCTION = "/gear_vla/latents", "/gear_vla/instruction"
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 Pictures = Literal["yaml", PictureCompression]
@@ -86,8 +87,8 @@ def _of_robot(robot: RobotSpec, drivers: bool) -> Iterator[RecordedTopic]:
     for arm in robot.arms:
         yield RecordedTopic(f"/{arm.name}/target_pose", "geometry_msgs/msg/PoseStamped")
         yield RecordedTopic(arm.command.topic, COMMAND_TYPES[arm.command.interface])
-        if arm.gripper.topic is not None:
-            yield RecordedTopic(arm.gripper.topic, "std_msgs/msg/Float64MultiArray")
+        if arm.gripper.message_topic is not None:
+            yield RecordedTopic(arm.gripper.message_topic, GRIPPER_TYPES[arm.gripper.kind])
 
 
 def _of_stack() -> Iterator[RecordedTopic]:

@@ -10,7 +10,7 @@ from gear_vla_ros.contracts import ArmTarget, ContractError
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.runtime.refused import Refused
 from gear_vla_ros.runtime.steering import BRAKE_SHARE, Array
-from gear_vla_ros.settings.robot import SafetySpec
+from gear_vla_ros.settings.safety import SafetySpec
 from gear_vla_ros.settings.teleop import TeleopSpec
 
 SMOOTHING_S = 0.05
@@ -157,7 +157,8 @@ class Pilot:
     def _stopping(self, twist: Array) -> Array:
         """Displacement `[6]` of braking from a twist, as the safety filter plans it."""
         linear, angular = float(np.linalg.norm(twist[:3])), float(np.linalg.norm(twist[3:]))
-        a, b = self._limits.max_linear_acceleration, self._limits.max_angular_acceleration
-        times = np.repeat([linear / (2 * BRAKE_SHARE * a), angular / (2 * BRAKE_SHARE * b)], 3)
-        result: Array = twist * times
+        limits = self._limits
+        linear_s = linear / (2 * BRAKE_SHARE * limits.max_linear_acceleration) + limits.linear_lag_s
+        angular_s = angular / (2 * BRAKE_SHARE * limits.max_angular_acceleration) + limits.angular_lag_s
+        result: Array = twist * np.repeat([linear_s, angular_s], 3)
         return result
