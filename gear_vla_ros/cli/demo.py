@@ -38,7 +38,8 @@ class Usage:
 def run(plan: BringUp, instruction: str, time_limit_s: float, verbose: bool, console: Console) -> int:
     """0 when the simulator's success predicate says that the task is done, else 1."""
     enter(plan)
-    from gear_vla_ros.ros.task_client import GraphError, TaskClient
+    from gear_vla_ros.ros.client import GraphError
+    from gear_vla_ros.ros.task_client import TaskClient
 
     tail: deque[str] = deque(maxlen=40)
     log = Log(console, plan)
@@ -87,8 +88,9 @@ def _tell(plan: BringUp, facts: dict[str, Any], episode: Path, share: dict[str, 
     """Tables on the terminal; `report.json` and the contact sheet beside the recording."""
     from gear_vla_ros.recording.contact_sheet import save_contact_sheet
     from gear_vla_ros.recording.reader import read_messages
+    from gear_vla_ros.recording.topics import picture_topics
 
-    cameras = [camera.topic for camera in plan.robot.cameras]
+    cameras = [topic for camera in plan.robot.cameras for topic in picture_topics(camera)]
     figures = report.measure(read_messages(episode), cameras)
     for table in (report.rates_table(figures), report.spreads_table(figures), report.cpu_table(share)):
         console.print(table)

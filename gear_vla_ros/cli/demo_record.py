@@ -44,9 +44,9 @@ def run(robot: str, count: int, out: Path, console: Console) -> int:
 def _record(plan: BringUp, count: int, folder: Path, console: Console) -> tuple[list[Path], int]:
     """Episodes, and how many of them failed."""
     enter(plan)
+    from gear_vla_ros.ros.client import GraphError
     from gear_vla_ros.ros.episode_control import EpisodeControl
     from gear_vla_ros.ros.scripted_operator import ScriptedOperator
-    from gear_vla_ros.ros.task_client import GraphError
 
     tail: deque[str] = deque(maxlen=TAIL)
     made: list[Path] = []

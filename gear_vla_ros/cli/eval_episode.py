@@ -21,7 +21,7 @@ from gear_vla_ros.contracts import (
     SceneObject,
 )
 from gear_vla_ros.policies.options import PolicyOptions
-from gear_vla_ros.policies.registry import make_policy
+from gear_vla_ros.policies.registry import check_policy, make_policy
 from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
 from gear_vla_ros.sim.episode import Episode, Later, Outcome
 from gear_vla_ros.sim.measuring import Others, SeamMeter, Together, Trace
@@ -63,6 +63,7 @@ class Evaluation:
         """The robot. Raises ValueError or FileNotFoundError on unknown names, and where nothing else can be named."""
         spec = load_robot(self.robot)
         check_task(spec, self.task)
+        check_policy(self.policy)
         self.runtime()
         if self.switch_at_s:
             if self.switch_at_s >= self.limit_s:
@@ -94,8 +95,8 @@ class Attempt:
     target: object named last, as `red_cube`. side: `left`, `middle` or `right` third of where objects lie. others: how
     far objects were lifted that had not been named [m]. nearest_m: of any tool to the target. target_up_m: how far it
     was lifted at most. seam_mm, seam_m_s: at each new chunk, how far it was from the old one, and the step of the
-    commanded velocity. full_speed: share of the ticks. cpu_s, think_ms, act_ms: measured here, the only figures that
-    another run of the same seed does not repeat.
+    commanded velocity. grades: ticks by how freely the robot might move. cpu_s, think_ms, act_ms: measured here, the
+    only figures that another run of the same seed does not repeat.
     """
 
     seed: int
@@ -109,7 +110,7 @@ class Attempt:
     target_up_m: float
     seam_mm: tuple[float, ...]
     seam_m_s: tuple[float, ...]
-    full_speed: float
+    grades: Mapping[str, int]
     faults: Mapping[str, int]
     refusals: Mapping[str, int]
     thoughts: int
@@ -160,7 +161,7 @@ def attempt(evaluation: Evaluation, seed: int) -> Attempt:
         target_up_m=others.target_up_m,
         seam_mm=tuple(seams.apart_mm),
         seam_m_s=tuple(seams.steps_m_s),
-        full_speed=told.full_speed,
+        grades=dict(told.grades),
         faults=dict(told.faults),
         refusals=dict(told.refusals),
         thoughts=told.thoughts,

@@ -52,7 +52,7 @@ def summary(attempts: list[Attempt]) -> dict[str, Any]:
         "seconds_to_success": _spread(one.outcome.seconds for one in done),
         "seam_mm": _spread(seams),
         "seam_m_s": _spread(steps),
-        "full_speed": _number(np.mean([one.full_speed for one in attempts])),
+        "grades": _shares(_total(one.grades for one in attempts)),
         "target_up_m": _spread(one.target_up_m for one in attempts),
         "nearest_m": _spread(one.nearest_m for one in attempts),
         "refusals": _total(one.refusals for one in attempts),
@@ -92,7 +92,8 @@ def show(report: Mapping[str, Any], console: Console) -> None:
     rows = (("seconds to success", "seconds_to_success", "s"), ("new chunk away from the old one", "seam_mm", "mm"))
     for line, key, unit in (*rows, ("step of velocity at a new chunk", "seam_m_s", "m/s")):
         table.add_row(line, _told_spread(figures[key], unit))
-    table.add_row("ticks at full speed", f"{figures['full_speed']:.1%}")
+    grades = ", ".join(f"{name} {share:.1%}" for name, share in figures["grades"].items())
+    table.add_row("ticks by grade", grades)
     for key in ("refusals", "faults"):
         table.add_row(key, ", ".join(f"{name} {count}" for name, count in figures[key].items()) or "none")
     passes = f"{measured['think_ms_p50']:.0f} ms and {measured['act_ms_p50']:.0f} ms"
@@ -168,6 +169,11 @@ def _total(counters: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for name, count in counter.items():
             total[name] = total.get(name, 0) + count
     return dict(sorted(total.items()))
+
+
+def _shares(counts: Mapping[str, int]) -> dict[str, float | None]:
+    total = sum(counts.values())
+    return {name: _number(count / total) for name, count in counts.items()}
 
 
 def _number(value: float | np.floating[Any]) -> float | None:

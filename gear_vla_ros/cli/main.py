@@ -118,11 +118,14 @@ def doctor(
     seconds: Annotated[float, typer.Option(min=1, max=60, help="how long to listen")] = 5.0,
     sim_time: Annotated[bool, typer.Option("--sim-time", help="the robot's clock is /clock, as Gazebo's")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    move: Annotated[bool, typer.Option("--move", help="also move each arm a little, after asking")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="with --move: do not ask")] = False,
 ) -> None:
-    """Check a running robot, real or simulated, against its YAML. Only listens; moves nothing."""
+    """Check a running robot, real or simulated, against its YAML. Only listens, unless --move."""
     from gear_vla_ros.cli import doctor as command
 
-    raise typer.Exit(command.run(robot, seconds, sim_time, as_json, console))
+    ask = (lambda question: yes or typer.confirm(question, err=True)) if move else None
+    raise typer.Exit(command.run(robot, seconds, sim_time, as_json, console, ask))
 
 
 @app.command()
@@ -144,12 +147,13 @@ def record(
     folder: Annotated[str, typer.Option(help="folder of the episodes, for a recorder_node of our own")] = "episodes",
     instruction: Annotated[str, typer.Option(help="what is done in the episodes; none: the one in force")] = "",
     operator: Annotated[str, typer.Option(help="your name, kept in the episodes")] = "",
+    pictures: Annotated[str, typer.Option(help="yaml, none, jpeg, png, h264, driver; for a node of our own")] = "yaml",
     network: Annotated[str, typer.Option(help="inherit, loopback or two_machines")] = "inherit",
 ) -> None:
     """Record episodes of a running robot by keys: start, success, failure, discard."""
     from gear_vla_ros.cli import record as command
 
-    raise typer.Exit(command.run(robot, folder, instruction, operator, network))
+    raise typer.Exit(command.run(robot, folder, pictures, instruction, operator, network))
 
 
 @app.command()

@@ -119,7 +119,7 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
     if options.record:
         nodes.append(NodeSpec("recorder_node", {**common, "folder": options.record, "autostart": True}))
     if any(arm.command.interface != "pose" for arm in robot.arms):
-        nodes.append(NodeSpec("ik_node", common))
+        nodes.append(NodeSpec("ik_node", {**common, "enable": options.sim == "none"}))
     nodes.append(NodeSpec("target_node", {**common, "seam": options.seam, "hold_to_run": _hold_to_run(options, robot)}))
     if options.teleop:
         nodes.append(NodeSpec("teleop_node", {**common, "device": options.teleop}))

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from gear_vla_ros.cli.plan import BringUp, NodeSpec, network_environment
@@ -87,11 +86,11 @@ class Recording:
         return f"REC {name}{passed}  {counts}{problem}  |  {_rates(figures)}"
 
 
-def run(robot: str, folder: str, instruction: str, operator: str, network: str) -> int:
+def run(robot: str, folder: str, pictures: str, instruction: str, operator: str, network: str) -> int:
     """Until q or Ctrl-C. Raises ValueError without a terminal."""
     environment = network_environment(network)
     os.environ.update(environment)
-    recorder = NodeSpec("recorder_node", {"robot": robot, "folder": folder})
+    recorder = NodeSpec("recorder_node", {"robot": robot, "folder": folder, "pictures": pictures})
     plan = BringUp(load_robot(robot), (recorder,), environment)
     with Terminal() as terminal:
         try:
@@ -106,9 +105,9 @@ def _record(plan: BringUp, terminal: Terminal, instruction: str, operator: str) 
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(RecorderClient())
         group = None
-        if not _within(DISCOVERY_S, client, lambda: client.ready):
+        if not client.within(DISCOVERY_S, lambda: client.ready):
             group = stack.enter_context(ProcessGroup(plan, lambda name, line: terminal.tell(f"{name}: {line}")))
-            if not _within(START_LIMIT_S, client, lambda: client.ready or group.ended()) or group.ended():
+            if not client.within(START_LIMIT_S, lambda: client.ready or group.ended()) or group.ended():
                 terminal.tell("recorder_node did not start; what it said is above")
                 return 1
         recording = Recording(client, terminal, instruction, operator)
@@ -129,13 +128,3 @@ def _rates(figures: RecorderFigures) -> str:
     running = {topic: rate for topic, rate in figures.rates_hz.items() if rate > 0}
     shown = (f"{topic.removeprefix('/gear_vla').strip('/')} {rate:.0f}" for topic, rate in running.items())
     return "  ".join(shown) + " Hz" if running else "nothing is heard"
-
-
-def _within(limit_s: float, client: RecorderClient, true: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        client.turn()
-        time.sleep(0.02)
-    return False

@@ -24,8 +24,8 @@ def chunks_of_graph(
         raise RecordingError(f"{samples.path}: {len(set(samples.tasks))} instructions; replay it with --fast")
     plan = _plan(samples, robot, policy, options)
     enter(plan)
+    from gear_vla_ros.ros.client import GraphError
     from gear_vla_ros.ros.replay_feeder import ReplayFeeder
-    from gear_vla_ros.ros.task_client import GraphError
 
     tail: deque[str] = deque(maxlen=TAIL)
     with ProcessGroup(plan, lambda name, line: tail.append(f"{name}: {line}")) as group:

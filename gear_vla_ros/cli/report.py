@@ -50,7 +50,8 @@ def measure(messages: Iterable[tuple[str, int, Any]], camera_topics: Iterable[st
     for topic, log_ns, message in messages:
         received[topic].append(log_ns)
         if topic in cameras:
-            transport[topic].append((log_ns - _ns(message.header.stamp)) * MS)
+            stamp = message.timestamp if hasattr(message, "timestamp") else message.header.stamp
+            transport[topic].append((log_ns - _ns(stamp)) * MS)
         elif topic in (TARGET, CHUNK, LATENTS):
             kept[topic].append((log_ns, message))
     report = RunReport({topic: _rate(times) for topic, times in sorted(received.items()) if len(times) > 1})

@@ -11,7 +11,6 @@ from gear_vla_ros.contracts import ArmState, Instruction, Observation, RobotStat
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.moments import read_moments
-from gear_vla_ros.recording.pictures import rgb
 from gear_vla_ros.recording.survey import survey
 from gear_vla_ros.settings import RobotSpec
 
@@ -33,9 +32,9 @@ def from_episode(path: Path, robot: RobotSpec) -> list[Observation]:
         row = found.positions[max(0, int(np.searchsorted(found.joint_ns, moment.log_ns)) - 1)]
         q = {arm.name: row[[at[name] for name in arm.joints]] for arm in robot.arms}
         opening = {arm.name: arm.gripper.opening_at(row[at[arm.gripper.joint]]) for arm in robot.arms}
-        images = {camera.role: rgb(moment.images[camera.role]) for camera in robot.cameras}
-        if unknown := [role for role, image in images.items() if image is None]:
-            raise RecordingError(f"{path}: camera {', '.join(unknown)}: encoding {moment.images[unknown[0]].encoding}")
+        if unknown := [seen.problem for seen in moment.images.values() if seen.pixels is None]:
+            raise RecordingError(unknown[0])
+        images = {camera.role: moment.images[camera.role].pixels for camera in robot.cameras}
         sentence = moment.instruction or SENTENCES[0]
         observations.append(_observation(robot, moment.log_ns, images, q, opening, sentence))
     return observations

@@ -92,11 +92,12 @@ def collect(spec: RobotSpec, collection: Collection, root: Path, index: int) -> 
     unfinished.mkdir()
     attachments = {"robot.json": spec.model_dump_json(indent=2).encode()}
     options = WriterOptions(compression=collection.compression)
-    writer = EpisodeWriter(unfinished, topics_of(spec), _about(spec, scene, seed, spans), attachments, options)
+    topics = topics_of(spec, drivers=False)
+    writer = EpisodeWriter(unfinished, topics, _about(spec, scene, seed, spans), attachments, options)
     outcome = _play(spec, scene, Disturber(spans), collection.limit_s, writer)
     writer.close({"outcome": "success" if outcome.success else "failure"})
     if writer.error or writer.dropped:
-        raise RecordingError(writer.error or f"{writer.file}: {writer.dropped} messages dropped")
+        raise RecordingError(f"{writer.file}: {writer.problem}")
     unfinished.rename(_folder(root, index))
     return Collected(outcome, time.process_time() - begun_s, writer.accepted_bytes)
 

@@ -51,10 +51,10 @@ def _drive(plan: BringUp, keyboard: Keyboard, sim_time: bool, terminal: Terminal
         link = stack.enter_context(KeyboardLink(plan.robot, keyboard, sim_time))
         ended: Callable[[], object] = _never
         limit_s = DISCOVERY_S
-        if not _within(DISCOVERY_S, link, lambda: link.node_runs):
+        if not link.within(DISCOVERY_S, lambda: link.node_runs):
             group = stack.enter_context(ProcessGroup(plan, lambda name, line: terminal.tell(f"{name}: {line}")))
             ended, limit_s = group.ended, START_LIMIT_S
-        heard = _within(limit_s, link, lambda: link.heard or ended())
+        heard = link.within(limit_s, lambda: link.heard or ended())
         if ended():
             return _without_node(terminal)
         if not heard:
@@ -81,7 +81,7 @@ def _follow_keys(link: KeyboardLink, keyboard: Keyboard, terminal: Terminal, end
             shown_s = time.monotonic()
             terminal.show(_line(link, keyboard))
     keyboard.release()
-    _within(RELEASE_S, link, lambda: link.say(keyboard.state()))
+    link.within(RELEASE_S, lambda: link.say(keyboard.state()))
     return 0
 
 
@@ -104,13 +104,3 @@ def _without_node(terminal: Terminal) -> int:
 def _never() -> tuple[str, int] | None:
     """Somebody else's node is not ours to watch."""
     return None
-
-
-def _within(limit_s: float, link: KeyboardLink, true: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        link.turn()
-        time.sleep(0.02)
-    return False

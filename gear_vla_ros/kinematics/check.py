@@ -64,6 +64,7 @@ class _Checks:
             yield home
             if chain.ok and home.ok:
                 yield self._workspace(arm, f"{key}.safety")
+                yield self._braking(arm, f"{key}.safety.max_linear_jerk")
         if gripper.ok:
             yield self._gripper(arm.gripper, f"{key}.gripper")
             if named[2].ok:
@@ -96,6 +97,13 @@ class _Checks:
         if beyond:
             return Finding(False, key, "; ".join(beyond))
         return Finding(True, key, f"at least {room:.2f} rad from every limit")
+
+    def _braking(self, arm: ArmSpec, key: str) -> Finding:
+        """What the limits of speed, acceleration and jerk make of a hold or a stop."""
+        safety = arm.safety
+        longest_s = safety.stopping_s + 3 / self._spec.rates.target_hz
+        found = f"from full speed to standstill in at most {longest_s:.2f} s and {safety.stopping_m * 1e3:.0f} mm"
+        return Finding(True, key, found)
 
     def _gripper(self, gripper: GripperSpec, key: str) -> Finding:
         beyond = []

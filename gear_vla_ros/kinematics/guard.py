@@ -1,8 +1,8 @@
 """How fast each arm may go where it is heading: other arm and body, joint limits, joint speeds.
 
 Distances are between the URDF's collision shapes. A pair nearer than `slow_m` slows the arm that moves towards the
-other by the square root of what is left to `stop_m`: the speed from which a steady braking stops there. An arm that
-moves away is not slowed.
+other by the square root of what is left to `stop_m`: the speed from which a steady braking stops there; what it goes
+until its velocity follows is not left. An arm that moves away is not slowed.
 """
 
 from collections.abc import Mapping
@@ -46,6 +46,7 @@ class Guard:
         pin_model = model.pin_model
         self._data: pin.Data = pin_model.createData()
         self._limits: dict[str, Limits] = {arm.name: model.limits(arm.name) for arm in model.spec.arms}
+        self._lags: dict[str, float] = {arm.name: arm.safety.linear_lag_s for arm in model.spec.arms}
         self._bases: dict[str, Array] = {arm.name: model.world_T_base(arm.name)[:3, :3] for arm in model.spec.arms}
         self._v: dict[str, NDArray[np.int64]] = {
             arm.name: np.array([pin_model.joints[pin_model.getJointId(name)].idx_v for name in arm.joints])
@@ -67,8 +68,10 @@ class Guard:
             full[self._v[name]] = speed
         twists_of: dict[int, Array] = {}
         for near in self.near(state):
-            share = np.sqrt(max(0.0, near.distance_m - self._spec.stop_m) / (self._spec.slow_m - self._spec.stop_m))
-            for arm in self._closing(near, full, twists_of):
+            closing = self._closing(near, full, twists_of)
+            left = near.distance_m - self._spec.stop_m - sum(self._lags[arm] * speed for arm, speed in closing.items())
+            share = np.sqrt(max(0.0, left) / (self._spec.slow_m - self._spec.stop_m))
+            for arm in closing:
                 if arm in verdicts:
                     verdicts[arm] = min(verdicts[arm], (float(share), "near"))
         return verdicts
@@ -116,17 +119,21 @@ class Guard:
         margin = float(np.min(left[heading] / self._spec.joint_margin_rad, initial=1.0))
         return verdict if margin >= 1.0 else min(verdict, (max(SLOWEST, margin), "joint_limit"))
 
-    def _closing(self, near: Near, speeds: Array, twists_of: dict[int, Array]) -> list[str]:
-        """Arms of the pair that move towards the other shape, or that touch it. twists_of: known ones, by joint."""
+    def _closing(self, near: Near, speeds: Array, twists_of: dict[int, Array]) -> dict[str, float]:
+        """Arms of the pair that move towards the other shape, or that touch it, and how fast [m/s]. twists_of: known
+        ones, by joint."""
         away = near.points[1] - near.points[0]
         length = float(np.linalg.norm(away))
         if length < TOUCHING_M:
-            return [arm for arm in near.arms if arm is not None]
+            return {arm: 0.0 for arm in near.arms if arm is not None}
         direction = away / length * (1.0 if near.distance_m > 0 else -1.0)
-        found = []
+        found = {}
         for arm, joint, point, sign in zip(near.arms, near.joints, near.points, (1.0, -1.0), strict=True):
-            if arm is not None and sign * float(self._velocity(joint, point, speeds, twists_of) @ direction) > STILL:
-                found.append(arm)
+            if arm is None:
+                continue
+            speed = sign * float(self._velocity(joint, point, speeds, twists_of) @ direction)
+            if speed > STILL:
+                found[arm] = speed
         return found
 
     def _velocity(self, joint: int, point: Array, speeds: Array, twists_of: dict[int, Array]) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from gear_vla_ros.contracts import CartesianTarget, ContractError, RobotState
 from gear_vla_ros.geometry import se3
@@ -13,7 +14,8 @@ from gear_vla_ros.kinematics.differential_ik import DifferentialIk
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.clocks import RosClock
-from gear_vla_ros.ros.commands import CommandEncoder
+from gear_vla_ros.ros.command_outputs import ACTIONS, OUTPUTS, CommandOutputs
+from gear_vla_ros.ros.enabling import ENABLES, Enabling
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.node import GearNode, run
@@ -21,11 +23,11 @@ from gear_vla_ros.ros.parameters import RobotParams
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.running import StartError
 from gear_vla_ros.ros.ticks import Ticks
-from gear_vla_ros.ros.topics import COMMANDS, GRIPPER, JOINT_STATES, TARGET
+from gear_vla_ros.ros.topics import JOINT_STATES, TARGET
 
 Array = NDArray[np.float64]
 
-INTERFACE = Interface(publishes=(*COMMANDS.values(), GRIPPER), subscribes=(JOINT_STATES, TARGET))
+INTERFACE = Interface(publishes=OUTPUTS, subscribes=(JOINT_STATES, TARGET), calls=(*ENABLES.values(), *ACTIONS))
 EXTRAPOLATED_PERIODS = 1.5
 """How many target periods a target is carried on by its twist at most."""
 MEASURE_HZ = 20.0
@@ -35,6 +37,8 @@ FAR_RAD = 0.2
 
 class Params(RobotParams):
     """Parameters of the ik_node."""
+
+    enable: bool = Field(default=False, description="command nothing before the YAML's command.enable has said yes")
 
 
 class IkNode(GearNode[Params]):
@@ -51,14 +55,10 @@ class IkNode(GearNode[Params]):
             raise StartError(f"robot {self.robot.name} takes poses; there is nothing to do for this node")
         model = RobotModel(self.robot)
         self._clock_ns, self._reader = RosClock(self), JointStateReader(self.robot, model)
-        self._ik, self._encoder = DifferentialIk(model), CommandEncoder(self.robot)
+        self._ik, self._outputs = DifferentialIk(model), CommandOutputs(self)
         self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic)
         self._targets = Polled(self, INTERFACE, TARGET)
-        self._commands = {
-            arm.command.topic: self.advertise(COMMANDS[arm.command.interface], arm.command.topic) for arm in self._arms
-        }
-        self._gripper_topics = {arm.gripper.topic for arm in self._arms if arm.gripper.topic is not None}
-        self._commands |= {topic: self.advertise(GRIPPER, topic) for topic in self._gripper_topics}
+        self._enabling = Enabling(self) if self.params.enable else None
         self._target: CartesianTarget | None = None
         self._target_is_new = False
         self._measured: RobotState | None = None
@@ -74,6 +74,9 @@ class IkNode(GearNode[Params]):
         dt, self._ticked_s = min(now_s - self._ticked_s, 2 * self._period_s), now_s
         self._ticks += 1
         self._read_target()
+        if self._enabling is not None and not self._enabling.done():
+            self._pause("not_enabled", f"{self._enabling.missing}: waiting for its driver; not commanding")
+            return
         if self._target is None:
             return
         now_ns = self._clock_ns.now_ns()
@@ -124,10 +127,8 @@ class IkNode(GearNode[Params]):
         arms = {arm.name: target.arms[arm.name] for arm in self._arms}
         poses: dict[str, Array] = {name: se3.advance(arm.base_T_tcp, arm.twist * ahead_s) for name, arm in arms.items()}
         self._q = self._ik.step(q, poses, dt).q
-        grippers_too, self._target_is_new = self._target_is_new, False
-        for topic, message in self._encoder.encode(self._q, {name: arm.gripper for name, arm in arms.items()}):
-            if grippers_too or topic not in self._gripper_topics:
-                self._commands[topic].publish(message)
+        self._outputs.send(self._q, {name: arm.gripper for name, arm in arms.items()}, self._target_is_new)
+        self._target_is_new = False
         self.health.count("commands")
         self._paused = ""
 

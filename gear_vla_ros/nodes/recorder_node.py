@@ -10,7 +10,7 @@ from rclpy.serialization import deserialize_message
 from gear_vla_ros.msg import Instruction
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.session import RecordingSession
-from gear_vla_ros.recording.topics import INSTRUCTION, RecordedTopic, topics_of
+from gear_vla_ros.recording.topics import INSTRUCTION, Pictures, RecordedTopic, recorded_as, topics_of
 from gear_vla_ros.recording.writer import Compression, WriterOptions
 from gear_vla_ros.ros.interface import Interface, Service
 from gear_vla_ros.ros.node import GearNode, run
@@ -39,6 +39,7 @@ class Params(RobotParams):
     autostart: bool = Field(default=False, description="begin an episode at start")
     latents: bool = Field(default=True, description="record the latents with their K/V caches too")
     compression: Compression = Field(default="none", description="of the MCAP chunks: none, lz4 or zstd")
+    pictures: Pictures = Field(default="yaml", description="of all cameras; yaml: each as its `record.compression`")
     operator: str = Field(default="", description="operator's name, kept in the episodes' metadata")
     queue_mib: int = Field(default=256, ge=16, le=16384, description="memory for messages that wait for the disk [MiB]")
     reserve_mib: int = Field(default=256, ge=0, le=1048576, description="an episode ends when less is free [MiB]")
@@ -52,8 +53,9 @@ class RecorderNode(GearNode[Params]):
         options = WriterOptions(self.params.compression, self.params.queue_mib * MIB, self.params.reserve_mib * MIB)
         self._instruction, self._told, self._bytes = "", "", 0
         self._raw = RawSubscriptions(self, self._on_message)
-        topics = [topic for topic in topics_of(self.robot, self.params.latents) if self._subscribe(topic)]
-        self._session = RecordingSession(Path(self.params.folder).expanduser(), self.robot, topics, options)
+        robot = recorded_as(self.robot, self.params.pictures)
+        topics = [topic for topic in topics_of(robot, self.params.latents) if self._subscribe(topic)]
+        self._session = RecordingSession(Path(self.params.folder).expanduser(), robot, topics, options)
         self.serve(CONTROL, self._on_control)
         self.create_timer(1.0 / TAKE_HZ, self._raw.take)
         self.create_timer(1.0, self._on_second)
@@ -123,8 +125,7 @@ class RecorderNode(GearNode[Params]):
         self.health.set("MB waiting for the disk", writer.waiting_bytes / 1e6)
         self.health.set("dropped", writer.dropped)
         self.health.set("error", writer.error)
-        problem = writer.error or (f"{writer.dropped} messages dropped, the queue is full" if writer.dropped else "")
-        if problem and problem != self._told:
+        if (problem := writer.problem) and problem != self._told:
             self._told = problem
             self.get_logger().error(problem)
             self.health.refuse("recording", problem)

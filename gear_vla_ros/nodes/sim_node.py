@@ -21,7 +21,7 @@ from gear_vla_ros.ros.running import StartError
 from gear_vla_ros.ros.sim_cameras import SimCameras
 from gear_vla_ros.ros.sim_topics import CAMERA_INFO, CLOCK, DESCRIPTION, SIM_RESET, TF, command_topics
 from gear_vla_ros.ros.stamps import to_msg
-from gear_vla_ros.ros.topics import CAMERA, COMMANDS, EVENTS, GRIPPER, INSTRUCTION, JOINT_STATES, SCENE
+from gear_vla_ros.ros.topics import CAMERA, COMMANDS, EVENTS, GRIPPERS, INSTRUCTION, JOINT_STATES, SCENE
 from gear_vla_ros.sim.filming import Filming
 from gear_vla_ros.sim.running import Simulation, WallStamp, simulated_stamp
 from gear_vla_ros.sim.task import Judge
@@ -29,7 +29,7 @@ from gear_vla_ros.sim.world import World
 
 INTERFACE = Interface(
     publishes=(CAMERA, CAMERA_INFO, JOINT_STATES, TF, DESCRIPTION, SCENE, EVENTS, CLOCK),
-    subscribes=(*COMMANDS.values(), GRIPPER, INSTRUCTION),
+    subscribes=(*COMMANDS.values(), *GRIPPERS.values(), INSTRUCTION),
     serves=(SIM_RESET,),
 )
 

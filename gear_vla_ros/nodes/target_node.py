@@ -4,13 +4,13 @@ import sys
 from typing import Any
 
 from pydantic import Field
-from std_msgs.msg import Float64MultiArray
 
 from gear_vla_ros.contracts import CartesianTarget, ContractError
 from gear_vla_ros.kinematics.guard import Guard
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.clocks import RosClock
+from gear_vla_ros.ros.gripper_outputs import GRIPPER_ACTION, GripperOutputs
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.node import GearNode, run
@@ -22,7 +22,7 @@ from gear_vla_ros.ros.ticks import Ticks
 from gear_vla_ros.ros.topics import (
     CHUNK,
     EVENTS,
-    GRIPPER,
+    GRIPPERS,
     INSTRUCTION,
     JOINT_STATES,
     RESET,
@@ -36,9 +36,10 @@ from gear_vla_ros.runtime.refused import Refused
 from gear_vla_ros.settings import ArmSpec, RuntimeSpec
 
 INTERFACE = Interface(
-    publishes=(TARGET, TARGET_POSE, GRIPPER, STATUS),
+    publishes=(TARGET, TARGET_POSE, *GRIPPERS.values(), STATUS),
     subscribes=(JOINT_STATES, CHUNK, INSTRUCTION, STOP, EVENTS, HOLD_JOY, HOLD_BOOL),
     serves=(STOP_NOW, RESET),
+    calls=(GRIPPER_ACTION,),
 )
 STATUS_HZ = 10.0
 SWITCH_INTERVAL_S = 0.0005
@@ -68,11 +69,7 @@ class TargetNode(GearNode[Params]):
         self._joints = Polled(self, INTERFACE, JOINT_STATES, self.robot.joint_states_topic)
         self._targets, self._status = self.advertise(TARGET), self.advertise(STATUS)
         self._poses = {arm.name: self._pose_publishers(arm) for arm in self.robot.arms}
-        self._grippers = {
-            arm.name: self.advertise(GRIPPER, arm.gripper.topic)
-            for arm in self.robot.arms
-            if arm.command.interface == "pose" and arm.gripper.topic is not None
-        }
+        self._grippers = GripperOutputs(self, [arm for arm in self.robot.arms if arm.command.interface == "pose"])
         self.listen(CHUNK, self._on_chunk)
         self.listen(INSTRUCTION, lambda message: self._follower.on_instruction(convert.instruction_from_msg(message)))
         OperatorPanel(self, self._follower, self.params.hold_to_run)
@@ -120,9 +117,7 @@ class TargetNode(GearNode[Params]):
         for arm in message.arms:
             for publisher in self._poses[arm.arm]:
                 publisher.publish(arm.pose)
-            if arm.arm in self._grippers:
-                position = self._model.gripper_from_unit(arm.arm, arm.gripper)
-                self._grippers[arm.arm].publish(Float64MultiArray(data=[position]))
+            self._grippers.send(arm.arm, arm.gripper)
 
     def _publish_status(self) -> None:
         jitter_ms = self._timer.late_p99_ms

@@ -1,7 +1,7 @@
 """A bar from the left arm to the right, without memory: what to do next follows from where tools, fingers and bar are.
 
-The left arm takes the bar near its end on the left, lifts it to the middle and turns it across; the right arm takes the
-other end; the left arm lets go and leaves.
+The left arm takes the bar near its end on the left, lifts it to the middle and turns it across; meanwhile the right one
+turns on the spot, the way it will take it. The right arm takes the other end; the left arm lets go and leaves.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,8 @@ class Handover:
             return {GIVER: fetched, TAKER: (self._opened(taker, dt), 1.0)}
         carried, is_there = self._carried(giver, world_T_bar, dt)
         if not is_there:
-            return {GIVER: (carried, 0.0), TAKER: (self._opened(taker, dt), 1.0)}
+            ready = self.lifts[TAKER].turned(taker, end_of(self._meeting(world_T_bar), size, TAKER), size, dt)
+            return {GIVER: (carried, 0.0), TAKER: (Tool(ready, self._opened(taker, dt).opening), 1.0)}
         return {GIVER: (carried, 0.0), TAKER: self._fetch(TAKER, taker, world_T_bar, size, dt)}
 
     def _fetch(self, arm: str, tool: Tool, world_T_bar: Array, size: Array, dt: float) -> tuple[Tool, float]:
@@ -69,15 +70,20 @@ class Handover:
 
     def _carried(self, tool: Tool, world_T_bar: Array, dt: float) -> tuple[Tool, bool]:
         """Up first, then to the meeting place; and whether the bar is there."""
-        goal = np.eye(4)
-        goal[:2, 3], goal[2, 3] = self.meeting, MEETING_UP_M
-        goal[:3, :3] = _across(world_T_bar)
+        goal = self._meeting(world_T_bar)
         off = se3.difference(world_T_bar, goal)
         is_there = float(np.linalg.norm(off[:3])) < AT_M and float(np.linalg.norm(off[3:])) < AT_RAD
         if world_T_bar[2, 3] < 0.5 * MEETING_UP_M:
             goal[:2, 3], goal[:3, :3] = world_T_bar[:2, 3], world_T_bar[:3, :3]
         wanted = goal @ se3.inverse(world_T_bar) @ tool.world_T_tcp
         return Tool(towards(tool.world_T_tcp, wanted, PASS_M_S, dt), tool.opening), is_there
+
+    def _meeting(self, world_T_bar: Array) -> Array:
+        """Where the bar is passed on `[4, 4]`, in the world."""
+        goal = np.eye(4)
+        goal[:2, 3], goal[2, 3] = self.meeting, MEETING_UP_M
+        goal[:3, :3] = _across(world_T_bar)
+        return goal
 
     @staticmethod
     def _opened(tool: Tool, dt: float) -> Tool:

@@ -80,6 +80,12 @@ class Lift:
             hover[:3, :3], hover[:2, 3] = tool.world_T_tcp[:3, :3], tool.world_T_tcp[:2, 3]
         return Tool(towards(tool.world_T_tcp, hover, CRUISE_M_S, dt), opening), 1.0
 
+    def turned(self, tool: Tool, world_T_object: Array, size: Array, dt: float) -> Array:
+        """`world_T_tcp` after `dt` seconds of turning on the spot, the way an object there would be grasped."""
+        grasp, _ = self._grasp(tool.world_T_tcp, world_T_object, size)
+        goal = se3.from_rotation_translation(grasp[:3, :3], tool.world_T_tcp[:3, 3])
+        return towards(tool.world_T_tcp, goal, CRUISE_M_S, dt)
+
     def _grasp(self, world_T_tcp: Array, world_T_object: Array, size: Array) -> tuple[Array, float]:
         """`world_T_grasp` from straight above, closing across the fitting sides that need the least turn; the width."""
         sides = world_T_object[:3, :3].copy()

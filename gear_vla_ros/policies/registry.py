@@ -18,13 +18,18 @@ def policy_names() -> tuple[str, ...]:
     return tuple(_POLICIES)
 
 
+def check_policy(name: str) -> None:
+    """Raises ValueError naming what there is."""
+    if name not in _POLICIES:
+        raise ValueError(f"policy: found '{name}'{did_you_mean(name, _POLICIES)}; allowed {', '.join(_POLICIES)}")
+
+
 def make_policy(name: str, spec: RobotSpec, options: PolicyOptions | None = None) -> Policy:
     """The policy of that name for a robot.
 
     Raises ValueError naming what there is; SettingsError or OSError when a bundle or checkpoint cannot be used.
     """
-    if name not in _POLICIES:
-        raise ValueError(f"policy: found '{name}'{did_you_mean(name, _POLICIES)}; allowed {', '.join(_POLICIES)}")
+    check_policy(name)
     module, kind = _POLICIES[name]
     policy: Policy = getattr(import_module(module), kind)(spec, options)
     return policy

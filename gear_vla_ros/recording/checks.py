@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from gear_vla_ros.kinematics.robot_model import RobotModel
-from gear_vla_ros.recording.survey import IMAGE, Survey, Track, expected_topics, known_types
+from gear_vla_ros.recording.survey import Survey, Track, known_types
 from gear_vla_ros.settings import RobotSpec
 
 GAP_PERIODS, RATE_SHARE, FROZEN_FRAMES = 3.5, 0.8, 5
@@ -40,8 +40,8 @@ def check(survey: Survey, robot: RobotSpec | None = None) -> list[Finding]:
     found += _topics(survey, attached)
     for camera in attached.cameras:
         rate_hz = attached.sim.camera_rate_hz if simulated else camera.rate_hz
-        found += _stream(survey, camera.topic, rate_hz)
-        found += [] if simulated else _same_picture(survey, camera.topic)
+        found += _stream(survey, survey.topic_of(camera), rate_hz)
+        found += [] if simulated else _same_picture(survey, survey.topic_of(camera))
     found += _stream(survey, attached.joint_states_topic, attached.rates.joint_states_hz)
     return [*found, *_skew(survey, attached), *_joints(survey, attached)]
 
@@ -55,12 +55,12 @@ def _file(survey: Survey) -> Iterator[Finding]:
     if error := survey.about.get("error"):
         yield Finding("fail", "ended by an error", where, error, "see the reason; record again")
     if int(survey.about.get("dropped") or 0):
-        line = f"{survey.about['dropped']} messages"
+        line = ": ".join([f"{survey.about['dropped']} messages", *filter(None, [survey.about.get("refused")])])
         yield Finding("fail", "dropped while recording", where, line, "a faster disk, or fewer topics")
 
 
 def _topics(survey: Survey, robot: RobotSpec) -> Iterator[Finding]:
-    for topic in sorted(expected_topics(robot)):
+    for topic in sorted((robot.joint_states_topic, *(survey.topic_of(camera) for camera in robot.cameras))):
         if topic not in survey.tracks:
             yield Finding("fail", "missing", topic, "no messages", "was its driver running?")
     types = known_types(robot)
@@ -105,7 +105,7 @@ def _frozen(survey: Survey, topic: str, track: Track, steps: np.ndarray) -> Iter
 def _same_picture(survey: Survey, topic: str) -> Iterator[Finding]:
     """A camera's noise makes every picture another one; a simulated one of a scene at rest has none."""
     track = survey.tracks.get(topic)
-    if track is None or track.type != IMAGE:
+    if track is None:
         return
     same, longest, run, begin = np.diff(np.array(track.digests)) == 0, 0, 0, 0
     for index, equal in enumerate(same):
@@ -118,9 +118,9 @@ def _same_picture(survey: Survey, topic: str) -> Iterator[Finding]:
 
 
 def _skew(survey: Survey, robot: RobotSpec) -> Iterator[Finding]:
-    head = survey.tracks.get(robot.cameras[0].topic)
+    head = survey.track_of(robot.cameras[0])
     for camera in robot.cameras[1:]:
-        other = survey.tracks.get(camera.topic)
+        other = survey.track_of(camera)
         if head is None or other is None or not head.stamps_ns or not other.stamps_ns:
             continue
         theirs = np.sort(np.array(other.stamps_ns))
@@ -130,7 +130,7 @@ def _skew(survey: Survey, robot: RobotSpec) -> Iterator[Finding]:
         over, limit_s = nearest > robot.sync.max_skew_s, robot.sync.max_skew_s
         if over.mean() > 0.05:
             line = f"{over.mean():.0%} of pictures over {limit_s * 1e3:g} ms, median {np.median(nearest) * 1e3:.0f} ms"
-            yield Finding("warn", "skew to head", camera.topic, line, "trigger the cameras together")
+            yield Finding("warn", "skew to head", survey.topic_of(camera), line, "trigger the cameras together")
 
 
 def _joints(survey: Survey, robot: RobotSpec) -> Iterator[Finding]:

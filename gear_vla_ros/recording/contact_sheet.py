@@ -9,7 +9,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gear_vla_ros.recording.frames import Array, Pinhole, chunk_points
 from gear_vla_ros.recording.moments import Episode, Moment, read_moments
-from gear_vla_ros.recording.pictures import rgb
 from gear_vla_ros.settings import CameraSpec, RobotSpec
 
 COLUMNS = 6
@@ -65,9 +64,9 @@ class _Sheet:
 
     def _aspect(self, camera: CameraSpec) -> float:
         """Height / width of what was recorded, else of the YAML."""
-        shown = (moment.images[camera.role] for moment in self._episode.moments if camera.role in moment.images)
-        image = next(shown, None)
-        return image.height / image.width if image is not None else camera.height / camera.width
+        seen = (moment.images[camera.role] for moment in self._episode.moments if camera.role in moment.images)
+        shape = next((one.pixels.shape for one in seen if one.pixels is not None), (camera.height, camera.width))
+        return shape[0] / shape[1]
 
     def _draw_head(self) -> None:
         episode, about = self._episode, self._episode.about
@@ -109,16 +108,15 @@ class _Sheet:
 
 def _picture(moment: Moment, camera: CameraSpec, width: int, height: int) -> Image.Image:
     """One camera at one moment, with the chunk."""
-    message = moment.images.get(camera.role)
-    if message is None:
+    seen = moment.images.get(camera.role)
+    if seen is None:
         return _panel("no image", width, height)
-    pixels = rgb(message)
-    if pixels is None:
-        return _panel(f"not drawn: {message.encoding}", width, height)
-    large = Image.fromarray(pixels).resize((SMOOTH * width, SMOOTH * height), Image.Resampling.BICUBIC)
+    if seen.pixels is None:
+        return _panel("not to be decoded", width, height)
+    large = Image.fromarray(seen.pixels).resize((SMOOTH * width, SMOOTH * height), Image.Resampling.BICUBIC)
     pinhole = moment.cameras.get(camera.role, Pinhole.from_spec(camera)).scaled(*large.size)
     overlay = Image.new("RGBA", large.size)
-    for arm, line, closing in _lines(moment, message.header.frame_id.lstrip("/") or camera.frame, pinhole):
+    for arm, line, closing in _lines(moment, seen.frame or camera.frame, pinhole):
         _draw_line(ImageDraw.Draw(overlay), line, closing, ARM_COLOURS.get(arm, INK))
     large.paste(overlay, (0, 0), overlay)
     return large.resize((width, height), Image.Resampling.LANCZOS)

@@ -12,10 +12,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from rosbags.typesys import get_types_from_msg
+from rosbags.typesys.store import Typestore
+
 from gear_vla_ros.settings.paths import PACKAGE, share_dir
 
 _SEPARATOR = "\n" + "=" * 80 + "\nMSG: {}\n"
 _FIELD = re.compile(r"^\s*(?P<type>[A-Za-z][A-Za-z0-9_/]*)(?:<=\d+)?(?:\[[^\]]*\])?\s+[a-zA-Z]")
+_EMBEDDED = {
+    ("foxglove_msgs", "CompressedVideo"): (
+        "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
+    )
+}
+"""Definitions of what we write without its package: https://docs.foxglove.dev/docs/sdk/schemas/compressed-video."""
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 _PRIMITIVES = _INTEGERS | {"bool", "byte", "char", "float32", "float64", "string", "wstring"}
 
@@ -46,6 +55,20 @@ def definition(type_name: str) -> Definition:
     return Definition(text, _type_hash(package, name))
 
 
+def typestore(*type_names: str) -> Typestore:
+    """Knows these types and what they use. Raises LookupError."""
+    store = Typestore()
+    for type_name in type_names:
+        register(store, type_name, definition(type_name).text)
+    return store
+
+
+def register(store: Typestore, type_name: str, text: str) -> None:
+    """Add a type by its definition; what the store knows already stays."""
+    types = get_types_from_msg(text, type_name)
+    store.register({name: fields for name, fields in types.items() if name not in store.fielddefs})
+
+
 def _split(type_name: str) -> tuple[str, str]:
     parts = type_name.split("/")
     if len(parts) != 3 or parts[1] != "msg":
@@ -72,6 +95,8 @@ def _text(package: str, name: str) -> str:
     for folder in folders:
         if (file := folder / f"{name}.msg").is_file():
             return file.read_text(encoding="utf-8")
+    if (package, name) in _EMBEDDED:
+        return _EMBEDDED[package, name]
     tried = ", ".join(str(folder) for folder in folders)
     raise LookupError(f"message type {package}/msg/{name}: no definition {name}.msg in {tried}; source the workspace")
 

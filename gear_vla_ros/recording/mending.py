@@ -10,8 +10,10 @@ from mcap.writer import CompressionType, Writer
 
 from gear_vla_ros.recording.episodes import WrittenTopic, bag_metadata, new_folder, offered_qos
 from gear_vla_ros.recording.errors import RecordingError
+from gear_vla_ros.recording.h264 import is_whole, packet_of
 from gear_vla_ros.recording.reader import EpisodeReader, RawMessage
 from gear_vla_ros.recording.sealing import complete_bytes, seal
+from gear_vla_ros.recording.topics import VIDEO
 
 METADATA = "metadata.yaml"
 TAIL = ".tail"
@@ -44,7 +46,8 @@ def repair(path: Path) -> str:
 def trim(path: Path, begin_s: float, end_s: float, root: Path) -> Path:
     """Copy seconds `begin_s` to `end_s` of an episode, counted from its first message, into a new episode below `root`.
 
-    What is latched and was said before comes along. Raises RecordingError for a window without messages.
+    What is latched and was said before comes along; of video, the pictures from the last whole one on, with their own
+    times. Raises RecordingError for a window without messages.
     """
     reader = EpisodeReader(path)
     times = [raw.log_ns for raw in reader.raw()]
@@ -64,21 +67,44 @@ def trim(path: Path, begin_s: float, end_s: float, root: Path) -> Path:
     return folder
 
 
+class _RunUp:
+    """A video's messages before the window, from its last whole picture on."""
+
+    def __init__(self) -> None:
+        self._kept: list[Message] = []
+
+    def before(self, message: Message) -> None:
+        """A message before the window."""
+        if is_whole(packet_of(message.data)):
+            self._kept.clear()
+        self._kept.append(message)
+
+    def needed_by(self, message: Message) -> list[Message]:
+        """What a message in the window is decoded from and is not in the copy yet."""
+        kept, self._kept = self._kept, []
+        return [] if kept and is_whole(packet_of(message.data)) else kept
+
+
 def _copy(source: object, stream: object, window: tuple[int, int]) -> None:
     writer = Writer(stream, compression=CompressionType.NONE)  # type: ignore[arg-type]
     writer.start("ros2", "gear_vla_ros")
     schemas: dict[int, int] = {}
+    names: dict[int, str] = {}
     channels: dict[int, int] = {}
     latched: dict[int, Message] = {}
     lasting: set[int] = set()
+    videos: dict[int, _RunUp] = {}
     begun = False
     for record in StreamReader(source).records:  # type: ignore[arg-type]
         if isinstance(record, Schema):
             schemas[record.id] = writer.register_schema(record.name, record.encoding, record.data)
+            names[record.id] = record.name
         elif isinstance(record, Channel):
             channels[record.id] = writer.register_channel(
                 record.topic, record.message_encoding, schemas[record.schema_id], dict(record.metadata)
             )
+            if names[record.schema_id] == VIDEO:
+                videos.setdefault(record.id, _RunUp())
             if "durability: 1" in record.metadata.get("offered_qos_profiles", ""):
                 lasting.add(record.id)
         elif isinstance(record, Metadata):
@@ -89,12 +115,16 @@ def _copy(source: object, stream: object, window: tuple[int, int]) -> None:
             if record.log_time < window[0]:
                 if record.channel_id in lasting:
                     latched[record.channel_id] = record
+                if record.channel_id in videos:
+                    videos[record.channel_id].before(record)
                 continue
             if not begun:
                 begun = True
                 for one in latched.values():
                     _put(writer, channels, one, window[0])
             if record.log_time <= window[1]:
+                for one in videos[record.channel_id].needed_by(record) if record.channel_id in videos else ():
+                    _put(writer, channels, one, one.log_time)
                 _put(writer, channels, record, record.log_time)
     writer.finish()
 

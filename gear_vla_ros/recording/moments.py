@@ -1,15 +1,17 @@
 """What was current at some moments of an episode: images, chunk, transforms, instruction."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.frames import FrameTree, Pinhole
+from gear_vla_ros.recording.h264 import Picture
+from gear_vla_ros.recording.pictures import PictureStream, recorded_topic
 from gear_vla_ros.recording.reader import EpisodeReader, RawMessage
-from gear_vla_ros.recording.topics import INSTRUCTION
+from gear_vla_ros.recording.topics import INSTRUCTION, picture_topics
 from gear_vla_ros.settings import RobotSpec
 
 CHUNK = "/gear_vla/chunk"
@@ -19,11 +21,24 @@ TF_KEPT = 100
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A camera's picture. pixels: `[height, width, 3]` RGB, None where `problem` says why.
+
+    stamp_ns: of capture. frame: its optical frame, empty where none was said.
+    """
+
+    pixels: Picture | None
+    stamp_ns: int
+    frame: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Moment:
-    """Messages that were the newest at `log_ns`; what there was none of is missing or None."""
+    """What was the newest at `log_ns`; what there was none of is missing or None."""
 
     log_ns: int
-    images: dict[str, Any]
+    images: dict[str, Seen]
     cameras: dict[str, Pinhole]
     chunk: Any | None
     frames: FrameTree
@@ -41,10 +56,12 @@ def spread(first_ns: int, last_ns: int, count: int) -> list[int]:
 
 
 class _Newest:
-    """Undecoded newest messages while an episode is read."""
+    """Undecoded newest messages while an episode is read. recorded: the topics that it has."""
 
-    def __init__(self, robot: RobotSpec) -> None:
-        self._roles = {camera.topic: camera.role for camera in robot.cameras}
+    def __init__(self, robot: RobotSpec, reader: EpisodeReader, recorded: Collection[str]) -> None:
+        self._reader = reader
+        self._roles: dict[str, str] = {recorded_topic(camera, recorded): camera.role for camera in robot.cameras}
+        self._streams: dict[str, PictureStream] = {}
         self._info_roles = {camera.info_topic: camera.role for camera in robot.cameras}
         self._newest: dict[str, RawMessage] = {}
         self._tf: deque[RawMessage] = deque(maxlen=TF_KEPT)
@@ -56,21 +73,31 @@ class _Newest:
             self._tf.append(raw)
         elif raw.topic == "/tf_static":
             self._tf_static.append(raw)
+        elif raw.topic in self._roles:
+            self._streams.setdefault(raw.topic, PictureStream(self._reader)).take(raw)
         else:
             self._newest[raw.topic] = raw
 
-    def moment(self, log_ns: int, reader: EpisodeReader, instruction: str) -> Moment:
+    def moment(self, log_ns: int) -> Moment:
+        reader = self._reader
         decoded = {topic: reader.decode(raw) for topic, raw in self._newest.items()}
         infos = {role: Pinhole.from_info(decoded[t]) for t, role in self._info_roles.items() if t in decoded}
         said = decoded.get(INSTRUCTION)
         return Moment(
             log_ns,
-            {role: decoded[topic] for topic, role in self._roles.items() if topic in decoded},
+            {self._roles[topic]: _seen(stream) for topic, stream in self._streams.items()},
             {role: pinhole for role, pinhole in infos.items() if pinhole is not None},
             decoded.get(CHUNK),
             FrameTree(reader.decode(raw) for raw in (*self._tf_static, *self._tf)),
-            said.text if said is not None and said.text else instruction,
+            said.text if said is not None and said.text else reader.about.get("instruction", ""),
         )
+
+
+def _seen(stream: PictureStream) -> Seen:
+    try:
+        return Seen(stream.rgb(), *stream.header())
+    except RecordingError as error:
+        return Seen(None, *stream.header(), str(error))
 
 
 @dataclass(frozen=True)
@@ -89,13 +116,14 @@ def read_moments(path: Path, robot: RobotSpec, count: int) -> Episode:
 
     Memory: one message a topic, beside the moments. Raises RecordingError when the episode has no message.
     """
-    first_ns, moving_ns, last_ns = _time_span(path, {camera.topic for camera in robot.cameras})
+    first_ns, moving_ns, last_ns, recorded = _time_span(path, robot)
     times = [first_ns, *spread(moving_ns, last_ns, count - 1)] if moving_ns else spread(first_ns, last_ns, count)
-    reader, newest = EpisodeReader(path), _Newest(robot)
+    reader = EpisodeReader(path)
+    newest = _Newest(robot, reader, recorded)
     moments: list[Moment] = []
 
     def note(times: Sequence[int]) -> None:
-        moments.extend(newest.moment(t, reader, reader.about.get("instruction", "")) for t in times)
+        moments.extend(newest.moment(t) for t in times)
 
     for raw in reader.raw(newest.topics):
         due = [t for t in times[len(moments) :] if t < raw.log_ns]
@@ -105,10 +133,10 @@ def read_moments(path: Path, robot: RobotSpec, count: int) -> Episode:
     return Episode(reader.file.parent.name, reader.about, first_ns, last_ns, tuple(moments))
 
 
-def _time_span(path: Path, wanted: set[str]) -> tuple[int, int, int]:
-    """Log times: every wanted topic has begun; first chunk after that (0 if none); last message of a wanted topic.
+def _time_span(path: Path, robot: RobotSpec) -> tuple[int, int, int, Collection[str]]:
+    """Log times: every camera has begun; first chunk after that (0 if none); last message of a camera. And all topics.
 
-    Where none of the wanted topics was recorded, all count as wanted.
+    Where no camera was recorded, all topics count as cameras.
     """
     first: dict[str, int] = {}
     last: dict[str, int] = {}
@@ -117,8 +145,8 @@ def _time_span(path: Path, wanted: set[str]) -> tuple[int, int, int]:
         last[raw.topic] = raw.log_ns
     if not first:
         raise RecordingError(f"{path}: no messages, nothing to draw")
-    topics = wanted & first.keys() or first.keys()
+    topics = {name for camera in robot.cameras for name in picture_topics(camera)} & first.keys() or first.keys()
     last_ns = max(last[topic] for topic in topics)
     first_ns = min(max(first[topic] for topic in topics), last_ns)
     moving_ns = first.get(CHUNK, 0)
-    return first_ns, moving_ns if first_ns <= moving_ns <= last_ns else 0, last_ns
+    return first_ns, moving_ns if first_ns <= moving_ns <= last_ns else 0, last_ns, first.keys()

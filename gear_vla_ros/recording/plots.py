@@ -26,9 +26,9 @@ def save_plots(survey: Survey, out: Path) -> Path:
                 at = survey.joint_names.index(arm.gripper.joint)
                 opening = [arm.gripper.opening_at(value) for value in survey.positions[:, at]]
                 gripper.plot((survey.joint_ns - begin) * 1e-9, opening, label=arm.name, lw=1.2)
-        head = survey.tracks.get(robot.cameras[0].topic)
+        head = survey.track_of(robot.cameras[0])
         for camera in robot.cameras[1:]:
-            other = survey.tracks.get(camera.topic)
+            other = survey.track_of(camera)
             if head is not None and other is not None and head.stamps_ns and other.stamps_ns:
                 mine, theirs = np.array(head.stamps_ns), np.array(other.stamps_ns)
                 apart = np.abs(mine[:, None] - theirs[None]).min(axis=1) * 1e-6

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from mcap.exceptions import McapError
 from mcap.records import Attachment, Channel, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader
-from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.store import Typestore
 
+from gear_vla_ros.recording.definitions import register
 from gear_vla_ros.recording.errors import RecordingError
 
 
@@ -86,8 +86,7 @@ class EpisodeReader:
 
     def _register(self, type_name: str) -> None:
         schema = next(s for s in self._schemas.values() if s.name == type_name)
-        types = get_types_from_msg(schema.data.decode(), type_name)
-        self._types.register({name: fields for name, fields in types.items() if name not in self._types.fielddefs})
+        register(self._types, type_name, schema.data.decode())
 
 
 def read_messages(path: Path, topics: Collection[str] | None = None) -> Iterator[tuple[str, int, Any]]:

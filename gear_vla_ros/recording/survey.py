@@ -11,20 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from gear_vla_ros.recording.h264 import checksum_of, packet_of
+from gear_vla_ros.recording.pictures import recorded_topic
 from gear_vla_ros.recording.reader import EpisodeReader, RawMessage
-from gear_vla_ros.recording.topics import topics_of
-from gear_vla_ros.settings import RobotSpec
+from gear_vla_ros.recording.topics import COMPRESSED, IMAGE, VIDEO, picture_topics, topics_of
+from gear_vla_ros.settings import CameraSpec, RobotSpec
 
-STAMPED = frozenset(
-    {"sensor_msgs/msg/Image", "sensor_msgs/msg/JointState", "geometry_msgs/msg/PoseStamped"}
-)  # what begins with a std_msgs/Header
+STAMPED = frozenset({IMAGE, COMPRESSED, VIDEO, "sensor_msgs/msg/JointState", "geometry_msgs/msg/PoseStamped"})
+"""What begins with the time of capture."""
+ALIKE = frozenset({IMAGE, COMPRESSED})
+"""Pictures whose bytes are the same where the pictures are."""
 _ENCAPSULATION, _STAMP = 4, struct.Struct("<iI")
-IMAGE = "sensor_msgs/msg/Image"
 
 
 @dataclass
 class Track:
-    """One topic. log_ns: times of reception; stamps_ns: of capture, where the type has them; digests: of pictures."""
+    """One topic. log_ns: times of reception; stamps_ns: of capture, where the type has them.
+
+    digests: of pictures; of video of another recorder none.
+    """
 
     type: str
     log_ns: list[int] = field(default_factory=list)
@@ -56,6 +61,14 @@ class Survey:
         """From the first message to the last."""
         ends = [(track.log_ns[0], track.log_ns[-1]) for track in self.tracks.values() if track.log_ns]
         return (max(end for _, end in ends) - min(begin for begin, _ in ends)) * 1e-9 if ends else 0.0
+
+    def topic_of(self, camera: CameraSpec) -> str:
+        """The topic that a camera's pictures are on, as they came or compressed; the first where there are none."""
+        return recorded_topic(camera, self.tracks)
+
+    def track_of(self, camera: CameraSpec) -> Track | None:
+        """A camera's pictures."""
+        return self.tracks.get(self.topic_of(camera))
 
     @property
     def begin_ns(self) -> int:
@@ -107,14 +120,10 @@ def attached_robot(path: Path) -> RobotSpec | None:
     return _attached(reader.attachments)
 
 
-def expected_topics(robot: RobotSpec) -> set[str]:
-    """Topics without which an episode is of no use: cameras and joint states."""
-    return {robot.joint_states_topic, *(camera.topic for camera in robot.cameras)}
-
-
 def known_types(robot: RobotSpec) -> dict[str, str]:
     """Type by topic, of all that is recorded of a robot."""
-    return {topic.name: topic.type for topic in topics_of(robot)}
+    pictures = {name: kind for camera in robot.cameras for name, kind in picture_topics(camera).items()}
+    return {topic.name: topic.type for topic in topics_of(robot)} | pictures
 
 
 def _joint_topic(robot: RobotSpec | None) -> str:
@@ -127,8 +136,10 @@ def _note(track: Track, raw: RawMessage) -> None:
     if raw.type in STAMPED and len(raw.data) >= _ENCAPSULATION + _STAMP.size:
         sec, nanosec = _STAMP.unpack_from(raw.data, _ENCAPSULATION)
         track.stamps_ns.append(sec * 1_000_000_000 + nanosec)
-        if raw.type == IMAGE:
+        if raw.type in ALIKE:
             track.digests.append(zlib.adler32(raw.data[_ENCAPSULATION + _STAMP.size :]))
+        elif raw.type == VIDEO and (checksum := checksum_of(packet_of(raw.data))) is not None:
+            track.digests.append(checksum)
 
 
 def _attached(attachments: dict[str, bytes]) -> RobotSpec | None:

@@ -3,10 +3,9 @@
 from typing import Any
 
 from rclpy.serialization import serialize_message
-from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.store import Typestore
 
-from gear_vla_ros.recording.definitions import definition
+from gear_vla_ros.recording.definitions import definition, register
 
 _ENCAPSULATION = 4
 
@@ -34,8 +33,7 @@ class Serialiser:
 
     def _size(self, type_name: str, data: bytes) -> int:
         if type_name not in self._known:
-            found = get_types_from_msg(definition(type_name).text, type_name)
-            self._types.register({name: fields for name, fields in found.items() if name not in self._types.fielddefs})
+            register(self._types, type_name, definition(type_name).text)
             self._known.add(type_name)
         layout = self._types.get_msgdef(type_name)
         _, size = layout.deserialize_cdr_le(data[_ENCAPSULATION:], 0, layout.cls, self._types)

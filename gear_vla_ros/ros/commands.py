@@ -13,7 +13,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from gear_vla_ros.contracts import ContractError
-from gear_vla_ros.settings import ArmSpec, RobotSpec
+from gear_vla_ros.settings import ArmSpec, GripperSpec, RobotSpec
 
 Array = NDArray[np.float64]
 
@@ -22,6 +22,7 @@ TYPES: Mapping[str, type[Any]] = {
     "joint_position": Float64MultiArray,
     "joint_state": JointState,
 }
+GRIPPER_TYPES: Mapping[str, type[Any]] = {"position_array": Float64MultiArray, "joint_state": JointState}
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,10 @@ class CommandEncoder:
         """(topic, message) pairs for joints [rad] and gripper openings (0 to 1) by arm."""
         for arm in self._arms:
             joints = q[arm.name].tolist()
-            gripper = arm.gripper.position_of(opening[arm.name])
-            if arm.gripper.topic is not None:
-                yield arm.gripper.topic, Float64MultiArray(data=[gripper])
-            else:
-                joints = [*joints, gripper]
+            if arm.gripper.message_topic is not None:
+                yield arm.gripper.message_topic, gripper_message(arm.gripper, opening[arm.name])
+            if arm.gripper.kind == "with_arm":
+                joints = [*joints, arm.gripper.position_of(opening[arm.name])]
             yield arm.command.topic, self._arm(arm, list(arm.command.names or arm.commanded_joints), joints)
 
     def _arm(self, arm: ArmSpec, names: list[str], values: list[float]) -> Any:
@@ -57,8 +57,18 @@ class CommandEncoder:
             point = JointTrajectoryPoint(positions=values, time_from_start=self._reach_in)
             return JointTrajectory(joint_names=names, points=[point])
         if arm.command.interface == "joint_state":
-            return JointState(name=names, position=values)
+            effort = [] if arm.gripper.max_effort is None else [0.0] * len(arm.joints) + [arm.gripper.max_effort]
+            return JointState(name=names, position=values, effort=effort if len(effort) == len(values) else [])
         return Float64MultiArray(data=values)
+
+
+def gripper_message(gripper: GripperSpec, opening: float) -> Any:
+    """What a gripper of kind `position_array` or `joint_state` takes, for an opening from 0 to 1."""
+    position = gripper.position_of(opening)
+    if gripper.kind == "position_array":
+        return Float64MultiArray(data=[position])
+    effort = [] if gripper.max_effort is None else [gripper.max_effort]
+    return JointState(name=[gripper.joint], position=[position], effort=effort)
 
 
 class CommandDecoder:
@@ -66,13 +76,13 @@ class CommandDecoder:
 
     def __init__(self, spec: RobotSpec) -> None:
         self._arms = {arm.command.topic: arm for arm in spec.arms if arm.command.interface != "pose"}
-        self._grippers = {arm.gripper.topic: arm for arm in spec.arms if arm.gripper.topic is not None}
+        self._grippers = {arm.gripper.message_topic: arm for arm in spec.arms if arm.gripper.message_topic is not None}
 
     @property
     def types(self) -> dict[str, type[Any]]:
         """Message type by topic."""
         arms = {topic: TYPES[arm.command.interface] for topic, arm in self._arms.items()}
-        return {**arms, **dict.fromkeys(self._grippers, Float64MultiArray)}
+        return {**arms, **{topic: GRIPPER_TYPES[arm.gripper.kind] for topic, arm in self._grippers.items()}}
 
     def subscriptions(self) -> list[tuple[str, type[Any], Callable[[Any], dict[str, Command]]]]:
         """(topic, message type, decoder) of every command topic of the robot."""
@@ -82,7 +92,7 @@ class CommandDecoder:
         """Set points by arm name. Raises ContractError: other joints, other lengths, NaN."""
         if topic in self._grippers:
             arm = self._grippers[topic]
-            values = _numbers(topic, message.data, 1)
+            values = _numbers(topic, _gripper_values(arm.gripper, topic, message), 1)
             return {arm.name: Command(None, arm.gripper.opening_at(values[0]))}
         arm = self._arms[topic]
         names, positions = _named(arm, topic, message)
@@ -94,8 +104,16 @@ class CommandDecoder:
         values = _numbers(topic, positions, len(wanted))
         at = dict(zip(names, values.tolist(), strict=True))
         ordered = [at[name] for name in wanted]
-        opening = None if arm.gripper.topic is not None else arm.gripper.opening_at(ordered[-1])
+        opening = None if arm.gripper.kind != "with_arm" else arm.gripper.opening_at(ordered[-1])
         return {arm.name: Command(np.array(ordered[: len(arm.joints)]), opening)}
+
+
+def _gripper_values(gripper: GripperSpec, topic: str, message: Any) -> Any:
+    if gripper.kind == "position_array":
+        return message.data
+    if list(message.name) != [gripper.joint]:
+        raise ContractError(f"{topic}: joints {', '.join(message.name) or 'none'}, allowed {gripper.joint}")
+    return message.position
 
 
 def _named(arm: ArmSpec, topic: str, message: Any) -> tuple[list[str] | None, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from rclpy.node import Node
 
+from gear_vla_ros.ros.client import GraphError
 from gear_vla_ros.ros.recorder_client import CONTROL_NAME
-from gear_vla_ros.ros.task_client import GraphError
 from gear_vla_ros.srv import ControlEpisode
 
 ANSWER_LIMIT_S = 20.0

@@ -46,7 +46,7 @@ class EpisodeLog(Watcher):
         sim = robot.sim
         size = sim.camera_width, sim.camera_height
         self._infos = {camera.role: camera_info(camera, *size) for camera in robot.cameras}
-        self._types = {topic.name: topic.type for topic in topics_of(robot)}
+        self._types = {topic.name: topic.type for topic in topics_of(robot, drivers=False)}
         self._serialised = serialised
         self._batch: list[tuple[str, int, bytes]] = []
         self._world: World | None = None

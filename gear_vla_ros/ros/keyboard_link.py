@@ -1,61 +1,46 @@
 """A terminal's keyboard as a device: publishes what the keys say, hears what the robot does."""
 
-from types import TracebackType
-
-import rclpy
 from geometry_msgs.msg import TwistStamped
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool, Float64
 
 from gear_vla_ros.contracts import ContractError
 from gear_vla_ros.msg import CartesianTarget, PolicyStatus
 from gear_vla_ros.ros import convert
+from gear_vla_ros.ros.client import Client
 from gear_vla_ros.ros.poses import twist_to_msg
 from gear_vla_ros.ros.teleop_devices import CLUTCH_BOOL, OPENING, TWIST, keyboard_spec
 from gear_vla_ros.ros.topics import STATUS, STOP, TARGET
 from gear_vla_ros.runtime.keyboard import Keyboard, KeyState
 from gear_vla_ros.settings import RobotSpec
 
-MESSAGES_A_TURN = 4
 TELEOP_NODE = "teleop_node"
 
 
-class KeyboardLink:
-    """Everything runs in the calling thread; Ctrl-C is left to it."""
+class KeyboardLink(Client):
+    """For the calling thread; Ctrl-C is left to it."""
 
     def __init__(self, robot: RobotSpec, keyboard: Keyboard, sim_time: bool = False) -> None:
         """sim_time: stamp by /clock, as nodes with use_sim_time do."""
-        self._robot, self._keyboard, self._sim_time = robot, keyboard, sim_time
+        super().__init__("gear_vla_keyboard", sim_time=sim_time, leave_ctrl_c=True)
+        self._robot, self._keyboard = robot, keyboard
         self._spec = keyboard_spec(robot.teleop)
         self.status: PolicyStatus | None = None
 
-    def __enter__(self) -> "KeyboardLink":
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node("gear_vla_keyboard", parameter_overrides=[Parameter("use_sim_time", value=self._sim_time)])
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-        make, spec = self._node.create_publisher, self._spec
+    def open(self) -> None:
+        """Motion, clutches, openings and stop out; status and targets in."""
+        make, spec = self.node.create_publisher, self._spec
         arms: list[str] = [arm.name for arm in self._robot.arms]
         self._twists = {arm: make(TwistStamped, spec.twist.topic(arm), TWIST.qos) for arm in arms}
         self._clutches = {arm: make(Bool, spec.clutch(arm).topic, CLUTCH_BOOL.qos) for arm in arms}
         self._openings = {arm: make(Float64, spec.gripper(arm), OPENING.qos) for arm in arms}
         self._stop = make(Bool, STOP.name, STOP.qos)
-        self._node.create_subscription(PolicyStatus, STATUS.name, self._on_status, STATUS.qos)
-        self._node.create_subscription(CartesianTarget, TARGET.name, self._on_target, TARGET.qos)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown()
+        self.node.create_subscription(PolicyStatus, STATUS.name, self._on_status, STATUS.qos)
+        self.node.create_subscription(CartesianTarget, TARGET.name, self._on_target, TARGET.qos)
 
     @property
     def node_runs(self) -> bool:
         """Whether a teleop_node is in the graph."""
-        return TELEOP_NODE in self._node.get_node_names()
+        return TELEOP_NODE in self.node.get_node_names()
 
     @property
     def heard(self) -> bool:
@@ -64,7 +49,7 @@ class KeyboardLink:
 
     def say(self, state: KeyState) -> None:
         """Publish: motion for the chosen arm, an open clutch for the others."""
-        now = self._node.get_clock().now().to_msg()
+        now = self.node.get_clock().now().to_msg()
         for arm in self._robot.arms:
             self._clutches[arm.name].publish(Bool(data=state.clutched and arm.name == state.arm))
         frames = self._robot.arm(state.arm)
@@ -78,11 +63,6 @@ class KeyboardLink:
     def stop(self) -> None:
         """Stop the robot until a reset."""
         self._stop.publish(Bool(data=True))
-
-    def turn(self) -> None:
-        """Hear what has come."""
-        for _ in range(MESSAGES_A_TURN):
-            self._executor.spin_once(timeout_sec=0)
 
     def _on_status(self, message: PolicyStatus) -> None:
         self.status = message

@@ -59,9 +59,14 @@ class OperatorPanel:
 
 
 def pressed(message: Any, spec: ButtonSpec) -> bool:
-    """Whether the button is pressed. Raises ContractError when the message has no such button."""
+    """Whether the button is pressed. Raises ContractError when the message has other buttons only.
+
+    None at all is none pressed: spacenav_node sends an empty list before the first press.
+    """
     if spec.kind == "bool":
         return bool(message.data)
+    if not message.buttons:
+        return False
     if len(message.buttons) <= spec.button:
         raise ContractError(f"{spec.topic}: {len(message.buttons)} buttons, the YAML asks for button {spec.button}")
     return bool(message.buttons[spec.button])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import rclpy
+from geometry_msgs.msg import Pose, PoseStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -85,6 +86,9 @@ def _wanted(spec: RobotSpec) -> list[tuple[str, type[Any], QoSProfile]]:
     wanted: list[tuple[str, type[Any], QoSProfile]] = [(spec.joint_states_topic, JointState, qos.STATE)]
     for camera in spec.cameras:
         wanted += [(camera.topic, Image, qos.SENSOR), (camera.info_topic, CameraInfo, qos.STATE)]
+    for arm in spec.arms:
+        if arm.driver_pose is not None:
+            wanted.append((arm.driver_pose.topic, PoseStamped if arm.driver_pose.stamped else Pose, qos.STATE))
     return [*wanted, (SCENE, MarkerArray, qos.STATE)]
 
 

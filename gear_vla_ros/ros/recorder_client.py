@@ -2,20 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from gear_vla_ros.ros import qos
+from gear_vla_ros.ros.client import Client
 from gear_vla_ros.srv import ControlEpisode
 
 CONTROL_NAME = "/gear_vla/control_episode"
-MESSAGES_A_TURN = 4
 
 
 @dataclass(frozen=True)
@@ -53,26 +48,18 @@ def figures_of(pairs: dict[str, str]) -> RecorderFigures:
     )
 
 
-class RecorderClient:
-    """Everything runs in the calling thread, in `turn`; Ctrl-C is left to it."""
+class RecorderClient(Client):
+    """For the calling thread; Ctrl-C is left to it."""
 
     def __init__(self) -> None:
+        super().__init__("gear_vla_record", leave_ctrl_c=True)
         self.figures = RecorderFigures()
 
-    def __enter__(self) -> "RecorderClient":
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node("gear_vla_record")
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RESULT)
-        self._control = self._node.create_client(ControlEpisode, CONTROL_NAME)
+    def open(self) -> None:
+        """Diagnostics in, commands out."""
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RESULT)
+        self._control = self.node.create_client(ControlEpisode, CONTROL_NAME)
         self._asking: Future | None = None
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown()
 
     @property
     def ready(self) -> bool:
@@ -95,11 +82,6 @@ class RecorderClient:
 
         self._asking = self._control.call_async(request)
         self._asking.add_done_callback(done)
-
-    def turn(self) -> None:
-        """Hear what has come."""
-        for _ in range(MESSAGES_A_TURN):
-            self._executor.spin_once(timeout_sec=0)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -3,11 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
-import rclpy
-from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock
 
@@ -15,9 +12,9 @@ from gear_vla_ros.contracts import ActionChunk, Observation
 from gear_vla_ros.msg import ActionChunk as ActionChunkMsg
 from gear_vla_ros.msg import LatentAction
 from gear_vla_ros.ros import convert, images
+from gear_vla_ros.ros.client import Client, GraphError
 from gear_vla_ros.ros.sim_topics import CLOCK
 from gear_vla_ros.ros.stamps import to_msg, to_ns
-from gear_vla_ros.ros.task_client import GraphError
 from gear_vla_ros.ros.topics import CAMERA, CHUNK, JOINT_STATES, LATENTS, SCENE
 from gear_vla_ros.settings import RobotSpec
 
@@ -26,6 +23,7 @@ HISTORY_NS = 60_000_000
 CREEP_NS, CREEP_LIMIT_NS = 100_000, 40_000_000
 """What the clock goes on a turn, for the nodes' timers, and in all: nothing may become stale while one waits."""
 REHEARSALS, REHEARSAL_NS, REHEARSAL_LIMIT_S = 20, 1_000_000, 2.0
+TURN_S = 0.002
 PASSES, PASS_LIMIT_S, MEET_LIMIT_S = 3, 20.0, 60.0
 
 KEPT = 20
@@ -34,33 +32,26 @@ JointStates = Sequence[tuple[int, bytes]]
 """Stamp [ns] and serialised message, oldest first."""
 
 
-class ReplayFeeder:
-    """Publishes a robot's topics and waits for latents and chunks. Everything runs in the calling thread.
-
-    check: called while waiting; it may raise to give up early (a process has ended, say).
-    """
+class ReplayFeeder(Client):
+    """Publishes a robot's topics and waits for latents and chunks. For the calling thread."""
 
     def __init__(self, robot: RobotSpec, joint_states: JointStates, check: Callable[[], None]) -> None:
-        self._robot, self._joint_states, self._check = robot, joint_states, check
+        """check: as of `Client`, called in every wait."""
+        super().__init__("gear_vla_replay", check)
+        self._robot, self._joint_states = robot, joint_states
         self._now_ns = self._until_ns = 0
         self._latents: deque[LatentAction] = deque(maxlen=KEPT)
         self._chunks: deque[ActionChunkMsg] = deque(maxlen=KEPT)
 
-    def __enter__(self) -> "ReplayFeeder":
-        rclpy.init()
-        self._node = Node("gear_vla_replay")
+    def open(self) -> None:
+        """Clock, pictures, joint states and objects out; latents and chunks in."""
         robot = self._robot
-        self._clock = self._node.create_publisher(CLOCK.type, CLOCK.name, CLOCK.qos)
-        self._cameras = {c.role: self._node.create_publisher(CAMERA.type, c.topic, CAMERA.qos) for c in robot.cameras}
-        self._joints = self._node.create_publisher(JOINT_STATES.type, robot.joint_states_topic, JOINT_STATES.qos)
-        self._scene = self._node.create_publisher(SCENE.type, SCENE.name, SCENE.qos)
-        self._node.create_subscription(LATENTS.type, LATENTS.name, lambda one: self._latents.append(one), LATENTS.qos)
-        self._node.create_subscription(CHUNK.type, CHUNK.name, lambda one: self._chunks.append(one), CHUNK.qos)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._node.destroy_node()
-        rclpy.try_shutdown()
+        self._clock = self.node.create_publisher(CLOCK.type, CLOCK.name, CLOCK.qos)
+        self._cameras = {c.role: self.node.create_publisher(CAMERA.type, c.topic, CAMERA.qos) for c in robot.cameras}
+        self._joints = self.node.create_publisher(JOINT_STATES.type, robot.joint_states_topic, JOINT_STATES.qos)
+        self._scene = self.node.create_publisher(SCENE.type, SCENE.name, SCENE.qos)
+        self.node.create_subscription(LATENTS.type, LATENTS.name, lambda one: self._latents.append(one), LATENTS.qos)
+        self.node.create_subscription(CHUNK.type, CHUNK.name, lambda one: self._chunks.append(one), CHUNK.qos)
 
     def meet(self) -> None:
         """Until both nodes listen. Raises GraphError."""
@@ -104,7 +95,7 @@ class ReplayFeeder:
             self._tell_time()
             self._joints.publish(message)
             self._until_ns = stamp_ns + CREEP_LIMIT_NS
-            self._turn()
+            self.wait(TURN_S)
 
     def _between(self, first_ns: int, last_ns: int) -> JointStates:
         """Joint states of a time span, and the one after it."""
@@ -114,7 +105,7 @@ class ReplayFeeder:
     def _show(self, observation: Observation, stamp_ns: int) -> None:
         if observation.scene is not None:
             self._scene.publish(convert.scene_to_msg(observation.scene, self._robot, stamp_ns))
-            self._turn()
+            self.wait(TURN_S)
         for camera in self._robot.cameras:
             message = CAMERA.type()
             message.header.frame_id, message.header.stamp = camera.frame, to_msg(stamp_ns)
@@ -137,8 +128,5 @@ class ReplayFeeder:
             if self._now_ns < self._until_ns:
                 self._now_ns += CREEP_NS
                 self._tell_time()
-            self._turn()
+            self.wait(TURN_S)
         return value or None
-
-    def _turn(self) -> None:
-        rclpy.spin_once(self._node, timeout_sec=0.002)

@@ -7,14 +7,10 @@ looks at the tool and not at the hand.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import TracebackType
 
 import numpy as np
-import rclpy
 from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64
 from visualization_msgs.msg import MarkerArray
@@ -34,10 +30,10 @@ from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.msg import CartesianTarget as CartesianTargetMsg
 from gear_vla_ros.ros import convert
+from gear_vla_ros.ros.client import Client
 from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.poses import stamped_to_msg
 from gear_vla_ros.ros.sim_topics import SIM_RESET
-from gear_vla_ros.ros.task_client import GraphError
 from gear_vla_ros.ros.teleop_devices import CLUTCH_BOOL, OPENING, POSE
 from gear_vla_ros.ros.topics import JOINT_STATES, SCENE, TARGET
 from gear_vla_ros.settings import RobotSpec
@@ -50,11 +46,13 @@ LIFTED_M, STILL = 0.08, 1e-6
 Array = NDArray[np.float64]
 
 
-class ScriptedOperator:
-    """Everything runs in the calling thread. check: called while waiting; it may raise to give up early."""
+class ScriptedOperator(Client):
+    """For the calling thread."""
 
     def __init__(self, robot: RobotSpec, expert: Policy, check: Callable[[], None]) -> None:
-        self._robot, self._expert, self._check = robot, expert, check
+        """check: as of `Client`."""
+        super().__init__("scripted_operator", check)
+        self._robot, self._expert = robot, expert
         self._reader = JointStateReader(robot, RobotModel(robot))
         self._state: RobotState | None = None
         self._scene: Mapping[str, SceneObject] = {}
@@ -63,11 +61,8 @@ class ScriptedOperator:
         self._clutched: dict[str, bool] = dict.fromkeys(self._at, False)
         self._tasks = 0
 
-    def __enter__(self) -> "ScriptedOperator":
-        rclpy.init()
-        self.node = Node("scripted_operator")
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.node)
+    def open(self) -> None:
+        """Hands, clutches and grippers out; joint states, objects and targets in."""
         make, teleop, robot = self.node.create_publisher, self._robot.teleop, self._robot
         self.node.create_subscription(JOINT_STATES.type, robot.joint_states_topic, self._on_joints, JOINT_STATES.qos)
         self.node.create_subscription(SCENE.type, SCENE.name, self._on_scene, SCENE.qos)
@@ -77,12 +72,6 @@ class ScriptedOperator:
         self._clutches = {arm: make(Bool, teleop.clutch(arm).topic, CLUTCH_BOOL.qos) for arm in arms}
         self._grippers = {arm: make(Float64, teleop.gripper(arm), OPENING.qos) for arm in arms}
         self._resets = self.node.create_client(SIM_RESET.type, SIM_RESET.name)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._executor.shutdown(timeout_sec=1.0)
-        self.node.destroy_node()
-        rclpy.try_shutdown()
 
     def wait_ready(self) -> None:
         """Until the graph runs and teleop_node listens. Raises GraphError."""
@@ -121,7 +110,7 @@ class ScriptedOperator:
                 plan, planned_s = self._plan(instruction), time.monotonic()
                 begins = dict(self._at)
             self._move(plan, begins, time.monotonic() - planned_s)
-            self._executor.spin_once(timeout_sec=0.5 / HAND_HZ)
+            self.wait(0.5 / HAND_HZ)
             time.sleep(0.5 / HAND_HZ)
             raised = self._scene[name].world_T_object[2, 3] - height
         self._rest()
@@ -165,16 +154,7 @@ class ScriptedOperator:
             for arm in self._hands:
                 self._clutched[arm] = False
                 self._say(arm, False, None)
-            self._executor.spin_once(timeout_sec=1.0 / HAND_HZ)
-
-    def until(self, true: Callable[[], object], limit_s: float, what: str) -> None:
-        """Spin until a condition holds. Raises GraphError."""
-        deadline = time.monotonic() + limit_s
-        while not true():
-            self._check()
-            if time.monotonic() > deadline:
-                raise GraphError(f"waited {limit_s:.0f} s for {what}")
-            self._executor.spin_once(timeout_sec=0.05)
+            self.wait(1.0 / HAND_HZ)
 
     def _on_joints(self, message: JointState) -> None:
         self._state = self._reader.read(message)

@@ -8,7 +8,7 @@ from tf2_msgs.msg import TFMessage
 from gear_vla_ros.ros import qos
 from gear_vla_ros.ros.interface import Service, Topic
 from gear_vla_ros.ros.running import StartError
-from gear_vla_ros.ros.topics import COMMANDS, GRIPPER
+from gear_vla_ros.ros.topics import COMMANDS, GRIPPERS
 from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.srv import Reset
 
@@ -20,9 +20,13 @@ SIM_RESET = Service("/sim/reset", Reset, "arms at home, objects placed anew by t
 
 
 def command_topics(spec: RobotSpec) -> dict[str, Topic]:
-    """Topics by name that command arms and grippers. Raises StartError when an arm takes poses."""
-    topics = {arm.gripper.topic: GRIPPER for arm in spec.arms if arm.gripper.topic is not None}
+    """Topics by name that command arms and grippers. Raises StartError for arms that take poses, grippers by action."""
+    grippers = [arm.gripper for arm in spec.arms]
+    topics = {one.message_topic: GRIPPERS[one.kind] for one in grippers if one.message_topic is not None}
     for arm in spec.arms:
+        if arm.gripper.kind == "gripper_command":
+            allowed = "allowed position_array, joint_state, with_arm"
+            raise StartError(f"robot {spec.name}: arms.{arm.name}.gripper.kind: an action is not simulated; {allowed}")
         if arm.command.interface == "pose":
             raise StartError(f"robot {spec.name}: arms.{arm.name}.command.interface: 'pose' cannot be simulated yet")
         topics[arm.command.topic] = COMMANDS[arm.command.interface]

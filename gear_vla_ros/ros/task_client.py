@@ -1,26 +1,19 @@
 """A client of the running graph: give it one task, see how it goes, close the recording."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
-import rclpy
 from rclpy.action import ActionClient
-from rclpy.node import Node
 from rclpy.task import Future
 
 from gear_vla_ros.action import ExecuteTask
 from gear_vla_ros.msg import PolicyStatus
+from gear_vla_ros.ros.client import Client, GraphError
 from gear_vla_ros.ros.qos import RESULT
 from gear_vla_ros.srv import ControlEpisode, SetInstruction
 
 ANSWER_LIMIT_S = 10.0
-
-
-class GraphError(RuntimeError):
-    """The graph did not do what was asked within the time limit."""
 
 
 @dataclass(frozen=True)
@@ -32,35 +25,26 @@ class Outcome:
     duration_s: float
 
 
-class TaskClient:
-    """Talks to task_node, recorder_node and target_node. Everything runs in the calling thread, in bounded waits.
-
-    check: called while waiting; it may raise to give up early (a process has ended, say).
-    """
+class TaskClient(Client):
+    """Talks to task_node, recorder_node and target_node. For the calling thread."""
 
     def __init__(self, check: Callable[[], None]) -> None:
-        self._check = check
+        """check: as of `Client`, called in every wait."""
+        super().__init__("gear_vla_client", check)
         self.status: PolicyStatus | None = None
 
-    def __enter__(self) -> "TaskClient":
-        rclpy.init()
-        self._node = Node("gear_vla_client")
-        self._node.create_subscription(PolicyStatus, "/gear_vla/status", self._on_status, RESULT)
-        self._tasks = ActionClient(self._node, ExecuteTask, "/gear_vla/execute_task")
-        self._instructions = self._node.create_client(SetInstruction, "/gear_vla/set_instruction")
-        self._episodes = self._node.create_client(ControlEpisode, "/gear_vla/control_episode")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._tasks.destroy()
-        self._node.destroy_node()
-        rclpy.try_shutdown()
+    def open(self) -> None:
+        """Tasks, instructions and episodes out, status in."""
+        self.node.create_subscription(PolicyStatus, "/gear_vla/status", self._on_status, RESULT)
+        self._tasks = ActionClient(self.node, ExecuteTask, "/gear_vla/execute_task")
+        self._instructions = self.node.create_client(SetInstruction, "/gear_vla/set_instruction")
+        self._episodes = self.node.create_client(ControlEpisode, "/gear_vla/control_episode")
 
     def wait_ready(self, limit_s: float) -> None:
         """Until tasks and instructions are served and targets reported. Raises GraphError naming what is missing."""
-        self._until(self._tasks.server_is_ready, limit_s, "the action server /gear_vla/execute_task (task_node)")
-        self._until(self._instructions.service_is_ready, limit_s, "the service /gear_vla/set_instruction (vlm_node)")
-        self._until(lambda: self.status is not None, limit_s, "a message on /gear_vla/status (target_node)")
+        self.until(self._tasks.server_is_ready, limit_s, "the action server /gear_vla/execute_task (task_node)")
+        self.until(self._instructions.service_is_ready, limit_s, "the service /gear_vla/set_instruction (vlm_node)")
+        self.until(lambda: self.status is not None, limit_s, "a message on /gear_vla/status (target_node)")
 
     def execute(self, instruction: str, time_limit_s: float, show: Callable[[Any], None]) -> Outcome:
         """Run one task to its end; `show` gets each feedback message."""
@@ -79,7 +63,7 @@ class TaskClient:
     def finish_episode(self, success: bool) -> str:
         """Close the recorded episode; its folder."""
         command = ControlEpisode.Request.SUCCESS if success else ControlEpisode.Request.FAILURE
-        self._until(self._episodes.service_is_ready, ANSWER_LIMIT_S, "the service /gear_vla/control_episode")
+        self.until(self._episodes.service_is_ready, ANSWER_LIMIT_S, "the service /gear_vla/control_episode")
         asking = self._episodes.call_async(ControlEpisode.Request(command=command))
         response = self._answer(asking, ANSWER_LIMIT_S, "an answer of recorder_node")
         if not response.accepted:
@@ -90,13 +74,5 @@ class TaskClient:
         self.status = message
 
     def _answer(self, future: Future, limit_s: float, what: str) -> Any:
-        self._until(future.done, limit_s, what)
+        self.until(future.done, limit_s, what)
         return future.result()
-
-    def _until(self, done: Callable[[], bool], limit_s: float, what: str) -> None:
-        deadline = time.monotonic() + limit_s
-        while not done():
-            self._check()
-            if time.monotonic() > deadline:
-                raise GraphError(f"waited {limit_s:.0f} s for {what}")
-            rclpy.spin_once(self._node, timeout_sec=0.05)

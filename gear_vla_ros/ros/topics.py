@@ -24,7 +24,9 @@ LATENTS = Topic("/gear_vla/latents", LatentAction, qos.RESULT, "latent action id
 CHUNK = Topic("/gear_vla/chunk", ActionChunk, qos.RESULT, "one second of motion")
 TARGET = Topic("/gear_vla/target", CartesianTarget, qos.COMMAND, "where the tools are to be now, after safety")
 TARGET_POSE = Topic("/<arm>/target_pose", PoseStamped, qos.COMMAND, "the target of one arm as a plain pose")
-GRIPPER = Topic("<arms.gripper.topic>", Float64MultiArray, qos.COMMAND, "gripper position, [m] or [rad]")
+GRIPPER = Topic("<arms.gripper.topic>", Float64MultiArray, qos.COMMAND, "gripper of kind position_array, [m] or [rad]")
+GRIPPER_STATE = Topic("<arms.gripper.topic>", JointState, qos.COMMAND, "gripper of kind joint_state, with its force")
+GRIPPERS: Mapping[str, Topic] = {"position_array": GRIPPER, "joint_state": GRIPPER_STATE}
 COMMANDS: Mapping[CommandInterface, Topic] = {
     "joint_trajectory": Topic("<arms.command.topic>", JointTrajectory, qos.COMMAND, "joint_trajectory arms"),
     "joint_position": Topic("<arms.command.topic>", Float64MultiArray, qos.COMMAND, "joint_position arms"),

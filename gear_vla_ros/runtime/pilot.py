@@ -10,7 +10,7 @@ from gear_vla_ros.contracts import ArmTarget, ContractError
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.runtime.refused import Refused
 from gear_vla_ros.runtime.steering import BRAKE_SHARE, Array
-from gear_vla_ros.settings.robot import SafetySpec
+from gear_vla_ros.settings.safety import SafetySpec
 from gear_vla_ros.settings.teleop import TeleopSpec
 
 SMOOTHING_S = 0.05
@@ -126,6 +126,10 @@ class Pilot:
         if self._apart == 0.0:
             self.opening = min(max(opening, 0.0), 1.0)
 
+    def toggle(self) -> None:
+        """Close the gripper if it is open, open it if it is closed; how fast is the safety filter's."""
+        self.opening = 0.0 if self.opening > 0.5 else 1.0
+
     def at(self, now_ns: int) -> Array:
         """The goal `[4, 4]`: the last sample's, with its motion carried on for `lead_s`."""
         return se3.advance(self._goal, self._velocity * self._carried_s(now_ns))
@@ -153,7 +157,8 @@ class Pilot:
     def _stopping(self, twist: Array) -> Array:
         """Displacement `[6]` of braking from a twist, as the safety filter plans it."""
         linear, angular = float(np.linalg.norm(twist[:3])), float(np.linalg.norm(twist[3:]))
-        a, b = self._limits.max_linear_acceleration, self._limits.max_angular_acceleration
-        times = np.repeat([linear / (2 * BRAKE_SHARE * a), angular / (2 * BRAKE_SHARE * b)], 3)
-        result: Array = twist * times
+        limits = self._limits
+        linear_s = linear / (2 * BRAKE_SHARE * limits.max_linear_acceleration) + limits.linear_lag_s
+        angular_s = angular / (2 * BRAKE_SHARE * limits.max_angular_acceleration) + limits.angular_lag_s
+        result: Array = twist * np.repeat([linear_s, angular_s], 3)
         return result

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gear_vla_ros.runtime.steering import Array
-from gear_vla_ros.settings.robot import SafetySpec
+from gear_vla_ros.settings.safety import SafetySpec
 
 OUTSIDE_M = 0.001
 """Distance from which a wanted point counts as not allowed."""
@@ -39,27 +39,27 @@ class Room:
             out[axis] = face
         return out
 
-    def allows(self, begin: Array, end: Array) -> bool:
-        """Whether the straight way stays allowed.
+    def allows(self, begin: Array, *way: Array) -> bool:
+        """Whether all between `begin` and one or two further points stays allowed: a straight way, or a triangle.
 
-        A way that begins outside of the workspace may come in but not go farther out; one that begins in a keep-out box
-        may leave it.
+        What begins outside of the workspace may come in but not go farther out; what begins in a keep-out box may
+        leave it.
         """
-        if not np.all((end >= np.minimum(self._low, begin)) & (end <= np.maximum(self._high, begin))):
+        points = np.stack([begin, *way])
+        if not np.all((points >= np.minimum(self._low, begin)) & (points <= np.maximum(self._high, begin))):
             return False
-        return not any(_crosses(begin, end, low + TOUCH_M, high - TOUCH_M) for low, high in self._boxes)
+        return not any(_enters(points, low + TOUCH_M, high - TOUCH_M) for low, high in self._boxes)
 
 
-def _crosses(begin: Array, end: Array, low: Array, high: Array) -> bool:
-    """Whether a segment that begins outside of a box enters it (slab method, Kay and Kajiya 1986)."""
-    first, last = 0.0, 1.0
-    for a, b, near, far in zip(begin.tolist(), end.tolist(), low.tolist(), high.tolist(), strict=True):
-        if a == b:
-            if not near < a < far:
-                return False
-            continue
-        enters, leaves = (near - a) / (b - a), (far - a) / (b - a)
-        first, last = max(first, min(enters, leaves)), min(last, max(enters, leaves))
-        if first >= last:
-            return False
-    return first > 0.0
+def _enters(points: Array, low: Array, high: Array) -> bool:
+    """Whether a segment or triangle `[2 or 3, 3]` that begins outside of a box meets it (separating axes, Ericson 2005,
+    5.2.9)."""
+    if (points.min(axis=0) > high).any() or (points.max(axis=0) < low).any():
+        return False
+    if np.all((points[0] > low) & (points[0] < high)):
+        return False
+    half, centred = 0.5 * (high - low), points - 0.5 * (low + high)
+    edges = centred - np.roll(centred, 1, axis=0)
+    axes = np.concatenate([np.cross(edges[:, None], np.eye(3)).reshape(-1, 3), np.cross(edges[:1], edges[1:2])])
+    along, reach = centred @ axes.T, np.abs(axes) @ half
+    return not bool(((along.min(axis=0) > reach) | (along.max(axis=0) < -reach)).any())

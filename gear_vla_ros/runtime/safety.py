@@ -1,4 +1,4 @@
-"""The last stage before a target leaves: workspace, speed and acceleration limits, scaled along the way."""
+"""The last stage before a target leaves: workspace, speed, acceleration and jerk limits, scaled along the way."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,9 +8,11 @@ from gear_vla_ros.contracts import ArmState, ArmTarget, Grade, RobotState
 from gear_vla_ros.geometry import se3, so3
 from gear_vla_ros.runtime import steering
 from gear_vla_ros.runtime.room import Room
+from gear_vla_ros.runtime.smoothing import STILL, Motion, Smoother
 from gear_vla_ros.runtime.steering import Array
 from gear_vla_ros.runtime.track import Desired
-from gear_vla_ros.settings.robot import RobotSpec, SafetySpec
+from gear_vla_ros.settings.robot import RobotSpec
+from gear_vla_ros.settings.safety import SafetySpec
 
 LAG_M, LAG_RAD = 0.01, 0.05
 """Distance behind the desired pose from which an arm counts as limited."""
@@ -23,9 +25,9 @@ class SafetyFilter:
     """Turns desired poses into targets that never jump. One thread.
 
     At every tick and for every arm: the change of the target is at most speed x dt, the change of its velocity at most
-    acceleration x dt (translation and rotation each as one vector), and it stays in the workspace box and out of the
-    keep-out boxes. SLOW scales the speed limits by `slow_factor`, `guard` by what it finds near; HOLD and STOP brake
-    along the last twist to standstill.
+    acceleration x dt, the change of its acceleration at most jerk x dt (translation and rotation each as one vector),
+    and it stays in the workspace box and out of the keep-out boxes. SLOW scales the speed limits by `slow_factor`,
+    `guard` by what it finds near; HOLD and STOP brake along the way to standstill, within the same limits.
     """
 
     def __init__(self, spec: RobotSpec, slow_factor: float = 0.4, guard: Guard | None = None) -> None:
@@ -77,12 +79,19 @@ class SafetyFilter:
 
 
 class ArmFilter:
-    """One arm's target in motion."""
+    """One arm's target in motion.
+
+    What is steered is a point ahead of it, where it would be after `Smoother.lag_s` at its speed; the target follows.
+    """
 
     def __init__(self, name: str, limits: SafetySpec) -> None:
         self._name, self._limits = name, limits
         self._room = Room(limits)
+        self._smooth_linear = Smoother(limits.max_linear_acceleration, limits.linear_jerk)
+        self._smooth_angular = Smoother(limits.max_angular_acceleration, limits.angular_jerk)
+        self._lags: Array = np.repeat([self._smooth_linear.lag_s, self._smooth_angular.lag_s], 3)
         self._pose = np.eye(4)
+        self._linear = self._angular = STILL
         self._twist = np.zeros(6)
         self._gripper = 0.0
 
@@ -90,6 +99,7 @@ class ArmFilter:
         """Stand still at the measured pose."""
         rotation = so3.from_quat(so3.to_quat(state.base_T_tcp[:3, :3]))
         self._pose = se3.from_rotation_translation(rotation, state.base_T_tcp[:3, 3])
+        self._linear = self._angular = STILL
         self._twist = np.zeros(6)
         self._gripper = min(max(state.gripper, 0.0), 1.0)
 
@@ -98,22 +108,23 @@ class ArmFilter:
 
     def brake(self, dt: float) -> None:
         """One tick of braking along the last twist; the gripper stays."""
-        if self._twist.any():
-            self._advance(*self._braked(dt), dt)
+        if self._linear is not STILL or self._angular is not STILL:
+            self._advance(
+                self._smooth_linear.braked(self._linear, dt), self._smooth_angular.braked(self._angular, dt), dt
+            )
 
     def wanted(self, desired: Desired, scale: float, dt: float) -> Array:
-        """The twist `[6]` of the next tick, if nothing is near."""
+        """The twist `[6]` that the next tick steers to, if nothing is near."""
         goal, feed, _ = self._allowed(desired)
-        twist, _ = self._steered(goal, feed, scale, dt)
-        return twist
+        lead, _ = self._steered(goal, feed, scale, dt)
+        return lead
 
     def follow(self, desired: Desired, scale: float, dt: float, share: float = 1.0) -> list[str]:
         """One tick towards `desired`, at that share of the speed limits; what stood in the way."""
-        limits = self._limits
         goal, feed, outside = self._allowed(desired)
-        twist, left = self._steered(goal, feed, min(scale, share), dt)
-        self._advance(self._guarded(twist[:3], dt), twist[3:], dt)
-        stroke = scale * limits.max_gripper_speed * dt
+        lead, left = self._steered(goal, feed, min(scale, share), dt)
+        self._advance(self._guarded(lead[:3], dt), self._smooth_angular.towards(self._angular, lead[3:], dt), dt)
+        stroke = scale * self._limits.max_gripper_speed * dt
         self._gripper += min(max(desired.gripper - self._gripper, -stroke), stroke)
         causes = [f"{outside}_{self._name}"] if outside else []
         if left[:3] @ left[:3] > LAG_M**2 or left[3:] @ left[3:] > LAG_RAD**2:
@@ -121,57 +132,65 @@ class ArmFilter:
         return causes
 
     def _steered(self, goal: Array, feed: Array, scale: float, dt: float) -> tuple[Array, Array]:
-        """The next twist towards `goal`, which moves with `feed`, and what it leaves to the goal."""
+        """The next lead `[6]` towards `goal`, which moves with `feed`, and what it leaves to the goal."""
         limits = self._limits
-        error = se3.difference(se3.advance(self._pose, feed * dt), goal)
+        error = se3.difference(se3.advance(self._pose, self._twist * self._lags + feed * dt), goal)
         linear = steering.towards(
-            self._twist[:3], error[:3], feed[:3], scale * limits.max_linear_speed, limits.max_linear_acceleration, dt
+            self._linear.lead, error[:3], feed[:3], scale * limits.max_linear_speed, limits.max_linear_acceleration, dt
         )
         angular = steering.towards(
-            self._twist[3:], error[3:], feed[3:], scale * limits.max_angular_speed, limits.max_angular_acceleration, dt
+            self._angular.lead,
+            error[3:],
+            feed[3:],
+            scale * limits.max_angular_speed,
+            limits.max_angular_acceleration,
+            dt,
         )
-        twist = np.concatenate([linear, angular])
-        return twist, error + (feed - twist) * dt
+        lead = np.concatenate([linear, angular])
+        return lead, error + (feed - lead) * dt
 
     def _allowed(self, desired: Desired) -> tuple[Array, Array, str]:
-        """The nearest allowed pose, the twist without what leads away from it, and what `Room.nearest` says."""
-        xyz = desired.base_T_tcp[:3, 3]
-        nearest, why = self._room.nearest(xyz)
-        if nearest is xyz:
-            return desired.base_T_tcp, desired.twist, why
-        goal, feed = desired.base_T_tcp.copy(), desired.twist.copy()
+        """Where the point ahead is wanted: the nearest allowed pose, the twist without what leads away from it, and
+        what `Room.nearest` says of the desired pose."""
+        _, why = self._room.nearest(desired.base_T_tcp[:3, 3])
+        goal = se3.advance(desired.base_T_tcp, desired.twist * self._lags)
+        ahead = goal[:3, 3]
+        nearest, _ = self._room.nearest(ahead)
+        if nearest is ahead:
+            return goal, desired.twist, why
+        feed = desired.twist.copy()
+        feed[:3][nearest != ahead] = 0.0
         goal[:3, 3] = nearest
-        feed[:3][nearest != xyz] = 0.0
         return goal, feed, why
 
-    def _braked(self, dt: float) -> tuple[Array, Array]:
-        return (
-            steering.braked(self._twist[:3], self._limits.max_linear_acceleration, dt),
-            steering.braked(self._twist[3:], self._limits.max_angular_acceleration, dt),
-        )
+    def _guarded(self, lead: Array, dt: float) -> Motion:
+        """The motion nearest to that of `lead`, on the way from braking to it, from which braking still ends inside.
 
-    def _guarded(self, linear: Array, dt: float) -> Array:
-        """The velocity nearest to `linear`, on the way from braking to it, from which braking still ends inside.
-
-        Braking from the last velocity ends where the last tick saw that it would, so it is always open.
+        Braking from the last motion ends where the last tick saw that it would, so it is always open.
         """
-        if self._stops_inside(linear, dt):
-            return linear
-        safe, _ = self._braked(dt)
-        low, high = 0.0, 1.0
+        wanted = self._smooth_linear.towards(self._linear, lead, dt)
+        if self._stops_inside(wanted, dt):
+            return wanted
+        safe = self._smooth_linear.braked(self._linear, dt)
+        low, high, found = 0.0, 1.0, safe
         for _ in range(GUARD_STEPS):
             middle = 0.5 * (low + high)
-            if self._stops_inside(safe + middle * (linear - safe), dt):
-                low = middle
+            motion = self._smooth_linear.towards(self._linear, safe.lead + middle * (lead - safe.lead), dt)
+            if self._stops_inside(motion, dt):
+                low, found = middle, motion
             else:
                 high = middle
-        return safe + low * (linear - safe)
+        return found
 
-    def _stops_inside(self, linear: Array, dt: float) -> bool:
-        """Whether the way on which the arm stops if it brakes after this tick is allowed."""
+    def _stops_inside(self, motion: Motion, dt: float) -> bool:
+        """Whether the arm stays where it is allowed if it brakes after this tick: it moves towards the point ahead,
+        which moves on a straight way to where it stops."""
         xyz = self._pose[:3, 3]
-        return self._room.allows(xyz, steering.stopping_point(xyz, linear, self._limits.max_linear_acceleration, dt))
+        ahead = xyz + motion.velocity * (dt + self._smooth_linear.lag_s)
+        stop = steering.stopping_point(ahead, motion.lead, self._limits.max_linear_acceleration)
+        return self._room.allows(xyz, ahead, stop)
 
-    def _advance(self, linear: Array, angular: Array, dt: float) -> None:
-        self._twist = np.concatenate([linear, angular])
+    def _advance(self, linear: Motion, angular: Motion, dt: float) -> None:
+        self._linear, self._angular = linear, angular
+        self._twist = np.concatenate([linear.velocity, angular.velocity])
         self._pose = se3.advance(self._pose, self._twist * dt)

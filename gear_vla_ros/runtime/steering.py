@@ -34,16 +34,10 @@ def towards(velocity: Array, error: Array, feed: Array, speed: float, accelerati
     return velocity + _shortened(_shortened(wanted, speed) - velocity, acceleration * dt)
 
 
-def braked(velocity: Array, acceleration: float, dt: float) -> Array:
-    """Next velocity when stopping along the way."""
+def stopping_point(position: Array, velocity: Array, acceleration: float) -> Array:
+    """Farthest point that is passed if all later ticks brake, of any length."""
     length = math.sqrt(float(velocity @ velocity))
-    return velocity * (max(0.0, length - acceleration * dt) / length) if length > 0.0 else velocity
-
-
-def stopping_point(position: Array, velocity: Array, acceleration: float, dt: float) -> Array:
-    """Farthest point that is passed if this tick goes at `velocity` and all later ones brake, of any length."""
-    length = math.sqrt(float(velocity @ velocity))
-    return position + velocity * (dt + length / (2.0 * acceleration))
+    return position + velocity * (length / (2.0 * acceleration))
 
 
 def _shortened(vector: Array, length: float) -> Array:

@@ -92,6 +92,11 @@ class Teleop:
         if self._driving.get(arm):
             self._pilots[arm].open_to(opening)
 
+    def on_gripper_button(self, arm: str) -> None:
+        """The button was pressed that closes an open gripper and opens a closed one."""
+        if self._driving.get(arm):
+            self._pilots[arm].toggle()
+
     def on_sample(self, arm: str, sample: Sample) -> None:
         """What the arm's device says. Raises Refused with cause `stale`, `future` or `jump`, or ContractError."""
         age_s = (self._now() - sample.stamp_ns) * 1e-9

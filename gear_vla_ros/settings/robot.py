@@ -6,122 +6,17 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gear_vla_ros.contracts import ViewRole
+from gear_vla_ros.settings.commands import CommandSpec, DriverPoseSpec, DriverStatesSpec, GripperSpec
 from gear_vla_ros.settings.guard import GuardSpec
 from gear_vla_ros.settings.loading import Spec, load
+from gear_vla_ros.settings.names import Name, Positive, Topic
 from gear_vla_ros.settings.operator import OperatorSpec
 from gear_vla_ros.settings.paths import named_file, share_dir
+from gear_vla_ros.settings.recording import RecordSpec
+from gear_vla_ros.settings.safety import SafetySpec
 from gear_vla_ros.settings.teleop import TeleopSpec
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-Topic = Annotated[str, Field(pattern=r"^/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$")]
-Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Vector3 = tuple[float, float, float]
-CommandInterface = Literal["pose", "joint_trajectory", "joint_position", "joint_state"]
-
-
-class GripperSpec(Spec):
-    """One gripper. `closed` and `open` are positions of `joint` in its own unit; inside the stack 0 is closed, 1 open.
-
-    mimic: joints that move along, with their multiplier of `joint`. topic and kind: where its commands go when the
-    arm's own command does not carry them.
-    """
-
-    joint: Name
-    mimic: dict[Name, float] = Field(default_factory=dict)
-    closed: float
-    open: float
-    unit: Literal["m", "rad"] = "m"
-    topic: Topic | None = None
-    kind: Literal["with_arm", "position_array"] = "with_arm"
-
-    @model_validator(mode="after")
-    def _has_range(self) -> "GripperSpec":
-        if self.closed == self.open:
-            raise ValueError(f"closed and open are both {self.open}, they must differ")
-        if (self.kind == "with_arm") != (self.topic is None):
-            raise ValueError("kind 'with_arm' takes no topic, kind 'position_array' needs one")
-        return self
-
-    @property
-    def stroke(self) -> float:
-        """Opening between the fingers at 1, in the joint's unit: all fingers move alike."""
-        return abs(self.open - self.closed) * (1 + len(self.mimic))
-
-    def position_of(self, opening: float) -> float:
-        """Position of `joint` for an opening from 0 to 1; what is beyond is taken as the end."""
-        return self.closed + min(max(float(opening), 0.0), 1.0) * (self.open - self.closed)
-
-    def opening_at(self, position: float) -> float:
-        """0 closed to 1 open for a position of `joint`; what is beyond the range is at its end."""
-        return min(max((float(position) - self.closed) / (self.open - self.closed), 0.0), 1.0)
-
-
-class CommandSpec(Spec):
-    """How the arm is commanded: the message on `topic` is what the interface's controller takes."""
-
-    interface: CommandInterface
-    topic: Topic
-    names: tuple[Name, ...] | None = None
-    """Names in a `joint_state` message where the driver calls the joints otherwise than the URDF, gripper last."""
-
-    @model_validator(mode="after")
-    def _names_are_sent(self) -> "CommandSpec":
-        if self.names is not None and self.interface != "joint_state":
-            raise ValueError(f"interface {self.interface} takes no names, only joint_state does")
-        return self
-
-
-class DriverStatesSpec(Spec):
-    """Where an arm's driver publishes its own joint states, where each arm has a driver of its own.
-
-    `joint_state_node` joins them under the URDF's names on the robot's `joint_states_topic`.
-    """
-
-    topic: Topic
-    names: tuple[Name, ...] = Field(min_length=2)
-    """The driver's names of the arm's joints in the YAML's order, the gripper's last."""
-    gripper_scale: float = Field(default=1.0, gt=0)
-    """The driver's gripper value by the URDF's: 2 for the width between two fingers."""
-
-
-class BoxSpec(Spec):
-    """An axis-aligned box in the arm's base frame [m]."""
-
-    name: Name
-    min: Vector3
-    max: Vector3
-
-    @model_validator(mode="after")
-    def _has_volume(self) -> "BoxSpec":
-        if any(low >= high for low, high in zip(self.min, self.max, strict=True)):
-            raise ValueError(f"{self.name}: min {self.min} is not below max {self.max}")
-        return self
-
-
-class SafetySpec(Spec):
-    """Limits of one arm that no target may exceed. Workspace corners in the arm's base frame [m]."""
-
-    workspace_min: Vector3
-    workspace_max: Vector3
-    keep_out: tuple[BoxSpec, ...] = ()
-    """Boxes that the tool point never enters, as a camera's stand; it stops before them, it does not go round."""
-    max_linear_speed: Positive
-    """m/s"""
-    max_angular_speed: Positive
-    """rad/s"""
-    max_linear_acceleration: Positive
-    """m/s^2"""
-    max_angular_acceleration: Positive
-    """rad/s^2"""
-    max_gripper_speed: Positive
-    """full strokes a second"""
-
-    @model_validator(mode="after")
-    def _box_has_volume(self) -> "SafetySpec":
-        if any(low >= high for low, high in zip(self.workspace_min, self.workspace_max, strict=True)):
-            raise ValueError(f"workspace_min {self.workspace_min} is not below workspace_max {self.workspace_max}")
-        return self
 
 
 class ArmSpec(Spec):
@@ -138,6 +33,8 @@ class ArmSpec(Spec):
     command: CommandSpec
     driver_states: DriverStatesSpec | None = None
     """None: something publishes the joint states of the whole robot already."""
+    driver_pose: DriverPoseSpec | None = None
+    """None: the driver says no pose, or nobody compares it."""
     safety: SafetySpec
 
     @model_validator(mode="after")
@@ -149,6 +46,8 @@ class ArmSpec(Spec):
         if self.driver_states is not None and len(set(self.driver_states.names)) != len(self.joints) + 1:
             found = len(set(self.driver_states.names))
             raise ValueError(f"driver_states.names has {found} different names, allowed {len(self.joints) + 1}")
+        if self.gripper.kind == "with_arm" and self.gripper.max_effort and self.command.interface != "joint_state":
+            raise ValueError(f"gripper.max_effort: interface {self.command.interface} carries none, joint_state does")
         names, count = self.command.names, len(self.commanded_joints)
         if names is not None and (len(names) != count or len(set(names)) != count):
             raise ValueError(f"command.names has {len(set(names))} different names, the message has {count} values")
@@ -179,6 +78,7 @@ class CameraSpec(Spec):
     """Serial number of a RealSense, for realsense_node."""
     roi: tuple[Share, Share, Share, Share] = (0.0, 0.0, 1.0, 1.0)
     """Left, top, right, bottom of what the network sees of it, as shares of width and height."""
+    record: RecordSpec = RecordSpec()
 
 
 class StateProjectorSpec(Spec):

@@ -57,7 +57,15 @@ class JoySpec(Spec):
 
 
 class TwistSpec(Spec):
-    """`geometry_msgs/TwistStamped` in the arm's base frame or tool frame, as its `frame_id` says (empty: base)."""
+    """`geometry_msgs/TwistStamped` in the arm's base frame or tool frame, as its `frame_id` says (empty: base).
+
+    Or plain `geometry_msgs/Twist`, as of spacenav_node; then the time of its arrival counts.
+    """
+
+    stamped: bool = True
+    """False: plain `geometry_msgs/Twist`."""
+    frame: Frame = "base"
+    """Axes of plain twists: those of the arm's base, or of the tool."""
 
     topics: dict[ArmName, Topic] = Field(default_factory=dict)
     """By arm; `/teleop/<arm>/twist` where none is given."""
@@ -65,6 +73,8 @@ class TwistSpec(Spec):
     """m/s of the tool by the message's linear unit."""
     angular_scale: float = Field(default=1.0, gt=0, le=10)
     """rad/s of the tool by the message's angular unit."""
+    gripper_buttons: dict[ArmName, ButtonSpec] = Field(default_factory=dict)
+    """By arm, where the device has one: pressing it closes an open gripper and opens a closed one."""
 
     def topic(self, arm: str) -> str:
         """Where the arm's twists come from."""
@@ -168,7 +178,8 @@ class TeleopSpec(Spec):
         """Raises ValueError for an arm that the robot has not, and for lists that do not fit its joints."""
         for key, named in (
             ("clutches", self.clutches), ("grippers", self.grippers), ("twist.topics", self.twist.topics),
-            ("vr.topics", self.vr.topics), ("leader.arms", self.leader.arms),
+            ("twist.gripper_buttons", self.twist.gripper_buttons), ("vr.topics", self.vr.topics),
+            ("leader.arms", self.leader.arms),
         ):  # fmt: skip
             if unknown := sorted(set(named) - set(joints)):
                 raise ValueError(f"teleop.{key}: {', '.join(unknown)} is no arm of it, allowed {', '.join(joints)}")

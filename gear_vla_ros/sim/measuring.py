@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gear_vla_ros.contracts import ActionChunk, CartesianTarget, Grade, Instruction, LatentAction
+from gear_vla_ros.contracts import ActionChunk, CartesianTarget, Instruction, LatentAction
 from gear_vla_ros.contracts.naming import understood
 from gear_vla_ros.runtime.status import FollowerStatus
 from gear_vla_ros.runtime.track import Track
@@ -19,18 +19,14 @@ _CHUNKS_KEPT = 32
 
 
 class Together(Watcher):
-    """Tells several watchers; refusals are counted by kind."""
+    """Tells several watchers; counts refusals by kind, and ticks by the grade at which the robot might move."""
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
         self._watchers = tuple(watchers)
         self.refusals: Counter[str] = Counter()
         self.faults: Mapping[str, int] = {}
-        self.thoughts = self.chunks = self._ticks = self._full = 0
-
-    @property
-    def full_speed(self) -> float:
-        """Share of the ticks at which nothing held the robot back."""
-        return self._full / max(1, self._ticks)
+        self.grades: Counter[str] = Counter()
+        self.thoughts = self.chunks = 0
 
     def begun(self, instruction: Instruction, stamp_ns: int) -> None:
         for watcher in self._watchers:
@@ -56,7 +52,8 @@ class Together(Watcher):
         self.refusals[getattr(error, "cause", "policy")] += 1
 
     def target(self, target: CartesianTarget, status: FollowerStatus) -> None:
-        self._ticks, self._full, self.faults = self._ticks + 1, self._full + (status.grade == Grade.FULL), status.faults
+        self.grades[status.grade.name.lower()] += 1
+        self.faults = status.faults
         for watcher in self._watchers:
             watcher.target(target, status)
 

@@ -2,16 +2,20 @@
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import Transform
+from geometry_msgs.msg import PoseStamped, Transform
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from gear_vla_ros.cli.doctor_checks import examine
-from gear_vla_ros.geometry import so3
+from gear_vla_ros.cli.doctor_move import move_rows
+from gear_vla_ros.geometry import se3, so3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import images
+from gear_vla_ros.ros.poses import pose_to_msg
 from gear_vla_ros.ros.probe import SCENE, Heard, Snapshot
 from gear_vla_ros.ros.stamps import to_msg
+from gear_vla_ros.ros.trial_motion import Trial
 from gear_vla_ros.settings import load_robot
+from gear_vla_ros.settings.commands import DriverPoseSpec
 
 SPEC = load_robot("agilex")
 MODEL = RobotModel(SPEC)
@@ -54,7 +58,7 @@ def robot():
         picture = images.fill(Image(), pixels, camera.encoding)
         picture.header.frame_id = camera.frame
         info = CameraInfo(width=camera.width, height=camera.height)
-        info.k[0], info.k[4] = camera.fx, camera.fy
+        info.k[0], info.k[4], info.k[2], info.k[5] = camera.fx, camera.fy, camera.cx, camera.cy
         snapshot.topics[camera.topic] = heard(picture, 30.0)
         snapshot.topics[camera.info_topic] = heard(info, 30.0)
     for parent, child, pose in MODEL.transforms(q, opening):
@@ -125,6 +129,28 @@ def later(robot):
     other.stamps_ns = [stamp - 10**10 for stamp in other.stamps_ns]
 
 
+def off_centre(robot):
+    robot.topics[SPEC.cameras[1].info_topic].last.k[2] = 360.0
+
+
+def calibrated_at_another_size(robot):
+    robot.topics[SPEC.cameras[0].info_topic].last.width = 1280
+
+
+def shift(robot, frame, way):
+    parent, at = robot.frames[frame]
+    at.translation.x += way
+    robot.frames[frame] = (parent, at)
+
+
+def with_a_moved_camera(robot):
+    shift(robot, SPEC.cameras[0].frame, 0.05)
+
+
+def with_a_moved_arm(robot):
+    shift(robot, "right_base_link", 0.03)
+
+
 def without_a_frame(robot):
     del robot.frames[SPEC.arms[0].tcp_frame]
 
@@ -157,6 +183,10 @@ def slow(robot):
         (smaller, "camera head: picture"),
         (of_another_encoding, "camera head: picture: bgr8, YAML rgb8"),
         (unlike_the_yaml, "camera head: intrinsics: fx 300.0, YAML 605.0 pixel"),
+        (off_centre, "camera left_wrist: intrinsics: cx 360.0, YAML 319.5 pixel"),
+        (calibrated_at_another_size, "CameraInfo is of 1280x480, the picture of 640x480"),
+        (with_a_moved_camera, "camera head: place: 50.0 mm, 0.0 degrees from the URDF"),
+        (with_a_moved_arm, "right: base frame: 30.0 mm"),
         (later, "camera left_wrist: skew to head"),
         (without_a_frame, "TF: left_tcp: not there"),
         (swap_arms_of_tf, "it is where right is"),
@@ -191,3 +221,43 @@ def test_every_failure_says_what_to_do(robot):
 def test_no_tf_is_a_warning(robot):
     robot.frames.clear()
     assert [row.what for row in examine(robot) if row.verdict == "warn"] == ["TF"]
+
+
+def with_driver_pose(robot, frame, pose):
+    """The right arm's driver says that the link `frame` of the URDF is at `pose` in its base."""
+    arm = SPEC.arm("right").model_copy(update={"driver_pose": DriverPoseSpec(topic="/right/end_pose", frame=frame)})
+    robot.spec = SPEC.model_copy(update={"arms": (SPEC.arm("left"), arm)})
+    last = None if pose is None else PoseStamped(pose=pose_to_msg(pose))
+    robot.topics["/right/end_pose"] = Heard("geometry_msgs/msg/PoseStamped", last=last)
+    return {row.what: row for row in examine(robot)}["right: URDF against the driver's pose"]
+
+
+def test_the_drivers_own_pose_is_compared_with_the_urdf(robot):
+    home = {"right": np.array(SPEC.arm("right").home)}
+    base_T_flange = se3.inverse(MODEL.world_T_base("right")) @ MODEL.world_T_frame("right_link6", home)
+    assert with_driver_pose(robot, "right_link6", base_T_flange).verdict == "pass"
+    row = with_driver_pose(robot, None, base_T_flange)
+    assert row.verdict == "fail" and row.found.startswith("right_tcp: ") and row.todo
+    assert "nothing on /right/end_pose" in with_driver_pose(robot, None, None).found
+
+
+WAY = np.array([0.0, 0.0, 0.029])
+STAYS = np.array([0.0, 0.0, 0.001])
+
+
+@pytest.mark.parametrize(
+    ("way", "opening", "causes", "verdicts", "line"),
+    [
+        ({"left": WAY, "right": STAYS}, 0.29, (), ("pass", "pass"), "went 29 mm; look whether it was the left arm"),
+        ({"left": STAYS, "right": WAY}, 0.29, (), ("fail", "pass"), "right moved instead"),
+        ({"left": STAYS, "right": STAYS}, 0.0, ("hold_to_run_absent",), ("fail", "fail"), "held by hold_to_run_absent"),
+        ({"left": -WAY, "right": STAYS}, -0.3, (), ("fail", "fail"), "went [0, 0, -29] mm in the world's axes"),
+        ({"left": WAY[[2, 1, 0]], "right": STAYS}, 0.3, (), ("fail", "pass"), "went [29, 0, 0] mm"),
+    ],
+)
+def test_what_a_trial_motion_shows_is_said(way, opening, causes, verdicts, line):
+    rows = move_rows([Trial("left", 0.3, way, {"left": opening}, set(causes))])
+    assert tuple(row.verdict for row in rows) == verdicts
+    assert line in rows[0].found
+    assert all(row.todo for row in rows if row.verdict == "fail")
+    assert "the other way" in rows[1].found or opening >= 0

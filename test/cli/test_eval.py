@@ -1,6 +1,8 @@
 """`gear-vla eval`: success in closed loop by physics, the same twice, with what it leaves behind."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -51,6 +53,14 @@ def test_everything_is_left_in_the_folder(tmp_path):
     assert "0 of 2 = 0.0% (95 % interval 0.0% to 65.8%)" in console.export_text()
     with pytest.raises(FileExistsError, match="nothing was overwritten"):
         command.run(shifted, range(1), 1, out, 0, False, console)
+
+
+def test_wrong_words_are_one_line(tmp_path):
+    command = [sys.executable, "-m", "gear_vla_ros.cli.main", "eval", "--policy", "oracle", "-o", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "gear-vla: policy: found 'oracle'; allowed expert, gear_vla"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

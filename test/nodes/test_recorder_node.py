@@ -11,8 +11,10 @@ from std_msgs.msg import String
 from support import NodeProcess
 
 from gear_vla_ros.nodes.recorder_node import CONTROL
+from gear_vla_ros.recording.pictures import PictureStream
 from gear_vla_ros.recording.reader import EpisodeReader
 from gear_vla_ros.recording.sealing import complete_bytes, seal
+from gear_vla_ros.recording.topics import picture_topics
 from gear_vla_ros.ros import qos
 from gear_vla_ros.ros.interface import Topic
 from gear_vla_ros.ros.stamps import to_ns
@@ -100,6 +102,26 @@ def test_an_interrupted_episode_has_every_message(tmp_path):
     found = [(to_ns(m.header.stamp), m.data.reshape(m.height, m.step)[0, 0]) for m in messages[HEAD.topic]]
     assert tail(found, robot.pictures) == robot.pictures
     assert "joint1" in reader.attachments["robot.json"].decode()
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "h264"])
+def test_compressed_pictures_have_all_stamps_and_the_last_is_there(tmp_path, kind):
+    with recorder(tmp_path, pictures=kind) as node, Robot() as robot:
+        robot.run()
+        robot.until(lambda: len(robot.pictures) > 40, "pictures sent")
+        robot.still()
+        robot.spin(0.3)
+        os.kill(node.pid, signal.SIGINT)
+        assert node.wait_end(LIMIT_S) == 0
+    reader = EpisodeReader(tmp_path / "episode_0001")
+    stream, found = PictureStream(reader), []
+    for raw in reader.raw({written for written in picture_topics(HEAD) if written != HEAD.topic}):
+        stream.take(raw)
+        found.append((stream.header()[0], stream.rgb().mean()))
+    assert reader.about["dropped"] == "0"
+    assert [stamp for stamp, _ in tail(found, robot.pictures)] == [stamp for stamp, _ in robot.pictures]
+    for (_, grey), (_, sent) in zip(tail(found, robot.pictures), robot.pictures, strict=True):
+        assert abs(grey - sent) < 3
 
 
 def test_a_killed_recorder_leaves_a_file_that_sealing_repairs(tmp_path):

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 import yaml
-from geometry_msgs.msg import PoseStamped, TwistStamped
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from peer import joint_state
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool, Float64
@@ -21,7 +21,7 @@ from gear_vla_ros.msg import EpisodeEvent
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.poses import stamped_to_msg
 from gear_vla_ros.ros.stamps import to_msg
-from gear_vla_ros.ros.teleop_devices import CLUTCH_BOOL, JOY, LEADER, OPENING, POSE, TWIST
+from gear_vla_ros.ros.teleop_devices import CLUTCH_BOOL, JOY, LEADER, OPENING, PLAIN_TWIST, POSE, TWIST
 from gear_vla_ros.ros.topics import CHUNK, EVENTS, JOINT_STATES
 
 ARM = SPEC.arms[0]
@@ -166,6 +166,49 @@ def test_a_twist_in_the_tools_axes_moves_along_the_tool_and_the_gripper_follows(
         frame[0] = "camera"
         graph.until(lambda: graph.refused().get("bad_message /teleop/right/twist"), "the refusal")
         graph.wait_grade(Grade.HOLD)
+
+
+@pytest.fixture
+def spacemouse(tmp_path):
+    """franka with a SpaceMouse as spacenav_node publishes it: plain twists from -1 to 1, clutch and gripper buttons."""
+    buttons = [{"kind": "joy", "topic": "/spacenav/joy", "button": i} for i in (0, 1)]
+    twist = {"stamped": False, "topics": {"right": "/spacenav/twist"}, "linear_scale": 0.15, "angular_scale": 0.6}
+    data = SPEC.model_dump(mode="json")
+    data["teleop"] = {"twist": twist | {"gripper_buttons": {"right": buttons[1]}}, "clutches": {"right": buttons[0]}}
+    path = tmp_path / "spacemouse.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return str(path)
+
+
+def test_a_spacemouse_moves_the_tool_by_plain_twists_and_its_buttons(spacemouse):
+    target = NodeProcess("target_node", robot=spacemouse, hold_to_run=False)
+    with target, NodeProcess("teleop_node", robot=spacemouse, device="twist"), TeleopGraph() as graph:
+        begin(graph)
+        cap, buttons = Twist(), [[]]
+        graph.every(PERIOD_S, lambda: graph.say(PLAIN_TWIST, cap, "/spacenav/twist"))
+        graph.every(PERIOD_S, lambda: graph.say(JOY, Joy(axes=[0.0] * 6, buttons=buttons[0]), "/spacenav/joy"))
+        graph.spin(0.5)
+        assert graph.driver() == "" and "bad_message /spacenav/joy" not in graph.settled_refused()
+        buttons[0] = [1, 0]
+        graph.wait_grade(Grade.FULL)
+        assert graph.driver() == "teleop/twist"
+        cap.linear.x = 1.0
+        graph.until(lambda: graph.moved()[0] > 0.03, "3 cm forward")
+        assert abs(graph.moved()[1]) < 1e-3
+        cap.linear.x = 0.0
+        buttons[0] = [1, 1]
+        graph.until(lambda: graph.targets[-1].arms[0].gripper < 0.05, "a closed gripper")
+        buttons[0] = [1, 0]
+        graph.spin(0.3)
+        assert graph.targets[-1].arms[0].gripper < 0.05, "releasing the button is nothing"
+        buttons[0] = [1, 1]
+        graph.until(lambda: graph.targets[-1].arms[0].gripper > 0.95, "an open gripper")
+        cap.linear.y = float("nan")
+        graph.until(lambda: graph.refused().get("bad_message /spacenav/twist"), "the refusal")
+        cap.linear.y = 0.0
+        graph.wait_grade(Grade.FULL)
+        buttons[0] = [0, 0]
+        graph.until(lambda: graph.told(EpisodeEvent.RELEASE, "teleop/twist"), "the release")
 
 
 @pytest.fixture

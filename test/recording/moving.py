@@ -83,16 +83,19 @@ def _plan(
 
 def record(
     root: Path, robot: RobotSpec, seconds: float = 2.0, camera_hz: float = 30.0, spoil: Spoil | None = None,
-    outcome: str = "success", said: str = SAID,
+    outcome: str = "success", said: str = SAID, publish: Callable[[bytes], bytes] | None = None,
 ) -> Path:  # fmt: skip
-    """An episode; spoil(topic, index, ns) may change a message, or drop it by b''."""
+    """An episode; spoil(topic, index, ns) may change a message, or drop it by b''. publish: as a driver does."""
     kinds = {topic.name: topic for topic in topics_of(robot)}
     session = RecordingSession(root, robot, kinds.values(), WriterOptions(chunk_bytes=2**16))
     folder = session.start(BEGIN_NS, said)
+    cameras = [camera.topic for camera in robot.cameras]
     for at_s, topic, index, message in sorted(_plan(robot, seconds, camera_hz), key=lambda entry: entry[:3]):
         ns = BEGIN_NS + round(at_s * 1e9)
         data = None if spoil is None else spoil(topic, index, ns)
         data = message(ns) if data is None else data
+        if publish is not None and topic in cameras:
+            topic, data = f"{topic}/compressed", publish(data)
         if data:
             session.take(kinds[topic], ns + 2_000_000, ns, data)
     session.stop(outcome)

@@ -8,7 +8,9 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from gear_vla_ros.contracts import ContractError
 from gear_vla_ros.ros.commands import CommandDecoder, CommandEncoder
-from gear_vla_ros.settings import load_robot, robot_names
+from gear_vla_ros.ros.running import StartError
+from gear_vla_ros.ros.sim_topics import command_topics
+from gear_vla_ros.settings import RobotSpec, load_robot, robot_names
 
 
 @pytest.mark.parametrize("robot", robot_names())
@@ -36,6 +38,35 @@ def test_a_piper_takes_its_gripper_as_the_seventh_value():
     assert [m.position[6] for m in messages.values()] == [spec.arm("left").gripper.open, 0.0]
     driver = ["joint1", "joint2", "joint3", "joint4", "joint5", "joint6", "gripper"]
     assert [m.name for m in messages.values()] == [driver, driver]
+
+
+def test_the_force_of_the_yaml_goes_along_where_the_message_carries_it():
+    spec = load_robot("agilex")
+    messages = CommandEncoder(spec).encode(
+        {arm.name: np.zeros(6) for arm in spec.arms}, dict.fromkeys(["left", "right"], 1.0)
+    )
+    assert all(list(message.effort) == [0.0] * 6 + [1.0] for _, message in messages)
+
+
+def test_a_gripper_of_kind_joint_state_there_and_back():
+    data = load_robot("franka").model_dump(mode="json")
+    data["arms"][0]["gripper"] |= {"kind": "joint_state", "topic": "/hand", "max_effort": 20.0}
+    spec = RobotSpec.model_validate(data)
+    message = dict(CommandEncoder(spec).encode({"right": np.zeros(7)}, {"right": 0.25}))["/hand"]
+    assert isinstance(message, CommandDecoder(spec).types["/hand"])
+    assert (message.name, list(message.effort)) == (["fr3_finger_joint1"], [20.0])
+    assert CommandDecoder(spec).decode("/hand", message)["right"].opening == pytest.approx(0.25)
+    with pytest.raises(ContractError, match="joints finger, allowed fr3_finger_joint1"):
+        CommandDecoder(spec).decode("/hand", JointState(name=["finger"], position=[0.0]))
+
+
+def test_grippers_by_action_are_not_simulated():
+    data = load_robot("franka").model_dump(mode="json")
+    data["arms"][0]["gripper"] |= {"kind": "gripper_command", "topic": "/hand"}
+    spec = RobotSpec.model_validate(data)
+    assert "/hand" not in dict(CommandEncoder(spec).encode({"right": np.zeros(7)}, {"right": 0.25}))
+    with pytest.raises(StartError, match="an action is not simulated; allowed position_array"):
+        command_topics(spec)
 
 
 def trajectory(joints, *points):

@@ -67,6 +67,15 @@ def check_steps(targets, dt=DT):
             assert np.linalg.norm(change[3:]) <= LIMITS.max_angular_acceleration * dt * 1.26
 
 
+def check_jerks(targets, dt=DT):
+    """Of targets `dt` apart, the first of them at rest."""
+    for name in targets[0].arms:
+        twists = np.array([target.arms[name].twist for target in targets])
+        jerks = np.diff(np.concatenate([np.zeros((1, 6)), np.diff(twists, axis=0)]), axis=0) / dt**2
+        assert np.linalg.norm(jerks[:, :3], axis=1).max(initial=0.0) <= LIMITS.linear_jerk + 1e-6
+        assert np.linalg.norm(jerks[:, 3:], axis=1).max(initial=0.0) <= LIMITS.angular_jerk + 1e-6
+
+
 def test_nothing_leaves_before_the_first_state():
     rig = Rig()
     rig.alive = False
@@ -158,6 +167,7 @@ def test_for_any_chunks_delays_and_faults_no_target_exceeds_a_limit(seam, events
                 assert refused.cause in ("stopped", "instruction")
         rig.tick(ticks)
     check_steps(rig.targets)
+    check_jerks(rig.targets)
     for target in rig.targets:
         for arm in target.arms.values():
             assert np.all(arm.base_T_tcp[:3, 3] >= np.array(LIMITS.workspace_min) - 1e-9)
@@ -177,8 +187,8 @@ def test_seams_of_late_chunks_of_one_motion_cannot_be_seen(late_ms):
             base_twist = np.concatenate([HOME[:3, :3].T @ velocity[:3], velocity[3:]])
             rig.give(i, stamp_ns=stamp_ns, anchor=anchor, twist=base_twist)
         rig.tick()
-    twists = np.array([target.arms["left"].twist for target in rig.targets[20:]])
-    assert np.abs(twists - velocity).max() < 1e-5
+    twists = np.array([target.arms["left"].twist for target in rig.targets[28:]])
+    assert np.abs(twists - velocity).max() < 2e-5
     assert all(target.grade is Grade.FULL for target in rig.targets[20:])
 
 
@@ -346,7 +356,7 @@ def test_every_fault_ends_in_standstill_within_a_bounded_time_and_way(fault):
         ticks += 1
         assert ticks < 60
     xyz = [target.arms["left"].base_T_tcp[:3, 3] for target in (before, rig.targets[-1])]
-    braking_s = speed_m_s / LIMITS.max_linear_acceleration
-    assert ticks * DT <= reaction_s + braking_s + 3 * DT
-    assert np.linalg.norm(xyz[1] - xyz[0]) <= speed_m_s * (reaction_s + DT) + speed_m_s * braking_s / 2 + 1e-6
+    slower = LIMITS.model_copy(update={"max_linear_speed": speed_m_s})
+    assert ticks * DT <= reaction_s + slower.stopping_s + 3 * DT
+    assert np.linalg.norm(xyz[1] - xyz[0]) <= speed_m_s * (reaction_s + DT) + slower.stopping_m + 1e-6
     check_steps(rig.targets)

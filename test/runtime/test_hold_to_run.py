@@ -86,7 +86,7 @@ def test_letting_go_or_silence_brakes_to_a_hold_within_the_limits(pressed, cause
     assert cause in run.causes() and run.last.grade is Grade.HOLD
     moved = np.linalg.norm(run.last.arms["right"].base_T_tcp[:3, 3] - begin)
     silence = 0.0 if pressed is False else TIMEOUT_S + DT
-    assert moved <= speed * (silence + 2 * DT) + speed**2 / (2 * LIMITS.max_linear_acceleration) + 1e-9
+    assert moved <= speed * (silence + 2 * DT) + LIMITS.stopping_m + 1e-9
 
 
 events = st.lists(

@@ -11,7 +11,7 @@ from gear_vla_ros.geometry import se3
 from gear_vla_ros.runtime.room import Room
 from gear_vla_ros.runtime.safety import SafetyFilter
 from gear_vla_ros.runtime.track import Desired
-from gear_vla_ros.settings.robot import BoxSpec
+from gear_vla_ros.settings.safety import BoxSpec
 
 BOX = BoxSpec(name="stand", min=(0.0, -0.1, 0.2), max=(0.2, 0.15, 0.6))
 GUARDED = LIMITS.model_copy(update={"keep_out": (BOX,)})

@@ -143,7 +143,8 @@ def test_taking_over_a_running_policy_is_smooth_and_giving_back_too():
     assert rig.follower.status().driver == "teleop/twist" and rig.last.driver == "teleop/twist"
     at = rig.xyz()[0]
     rig.tick(20)
-    assert rig.xyz()[0] - at < 0.1**2 / (2 * 0.8 * LIMITS.max_linear_acceleration) + 2 * 0.1 * DT
+    braking_s = 0.1 / (2 * 0.8 * LIMITS.max_linear_acceleration)
+    assert rig.xyz()[0] - at < 0.1 * (braking_s + LIMITS.linear_lag_s + 2 * DT)
     assert "operator" in rig.refused and rig.last.driver == "teleop/twist"
     rig.move()
     rig.tick(30)
@@ -250,7 +251,7 @@ def test_both_arms_and_the_last_clutch_gives_back():
     rig.tick(30)
     assert rig.xyz("left")[0] > HOME[0, 3] + 0.05 and rig.xyz("right")[1] > HOME[1, 3] + 0.05
     rig.press("right")
-    rig.tick(15)
+    rig.tick(30)
     still = rig.xyz("left").copy()
     rig.tick(15)
     np.testing.assert_allclose(rig.xyz("left"), still, atol=1e-6)
@@ -295,7 +296,7 @@ def test_a_reset_does_not_interrupt_a_person_who_drives():
     assert {target.driver for target in rig.targets[-15:]} == {"teleop/twist"}
 
 
-@pytest.mark.parametrize(("hz", "noise_m", "allowed_m"), [(100, 0.0, 0.001), (72, 0.0005, 0.003), (20, 0.0, 0.004)])
+@pytest.mark.parametrize(("hz", "noise_m", "allowed_m"), [(100, 0.0, 0.002), (72, 0.0005, 0.003), (20, 0.0, 0.005)])
 def test_a_hand_is_followed_within_millimetres_whatever_the_rates(hz, noise_m, allowed_m):
     """Device, teleop_node and target_node have clocks of their own; the hand swings at up to 0.2 m/s, 0.6 m/s^2."""
     rng, clock, spec = np.random.default_rng(0), ManualClock(10**12), robot("right")

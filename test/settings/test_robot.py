@@ -67,6 +67,8 @@ def test_minimal_robot_is_accepted_and_immutable():
         (("arms", 0, "gripper", "open"), 0.0, r"arms\[0\]\.gripper: found .*closed and open are both 0\.0"),
         (("arms", 0, "safety", "max_linear_speed"), -1.0, r"max_linear_speed: found -1\.0; .*greater than 0"),
         (("arms", 0, "safety", "workspace_min"), [9.0, 0, 0], r"safety: found .*workspace_min .* is not below"),
+        (("arms", 0, "safety", "max_linear_jerk"), 20.0, r"max_linear_jerk 20, allowed is 26\.6667 or more"),
+        (("arms", 0, "safety", "max_angular_jerk"), 31.0, r"max_angular_jerk 31, allowed is 32 or more"),
         (("arms", 0, "safety", "max_angular_speed"), float("nan"), r"max_angular_speed: found nan; .*finite"),
         (("arms", 0, "command", "interface"), "joint_posiiton", r"did you mean 'joint_position'"),
         (("arms", 0, "command", "topic"), "/bad topic", r"command\.topic: found '/bad topic'; string should match"),
@@ -91,6 +93,28 @@ def test_errors_name_key_path_value_and_what_is_allowed(path, value, message):
 def test_names_in_commands_fit_the_message(command, message):
     with pytest.raises(SettingsError, match=message):
         parse(RobotSpec, changed(("arms", 0, "command"), {"topic": "/right/command", **command}), "one.yaml")
+
+
+def test_without_a_jerk_limit_the_usual_one_is_in_force():
+    safety = parse(RobotSpec, MINIMAL, "one.yaml").arms[0].safety
+    assert (safety.linear_jerk, safety.angular_jerk) == (60.0, 120.0)
+    slow = safety.model_copy(update={"max_linear_speed": 0.1})
+    assert slow.linear_jerk == 80.0, "what is allowed at least"
+
+
+@pytest.mark.parametrize(
+    ("gripper", "message"),
+    [
+        ({"kind": "joint_state"}, "kind 'joint_state' needs one"),
+        ({"kind": "position_array", "topic": "/hand", "max_effort": 5.0}, "kind 'position_array' carries no max_eff"),
+        ({"max_effort": 5.0}, "interface joint_trajectory carries none, joint_state does"),
+        ({"kind": "gripper_command", "topic": "/hand", "max_effort": 0.0}, "max_effort: found 0.0; .*greater than 0"),
+    ],
+)
+def test_a_force_is_only_given_where_something_carries_it(gripper, message):
+    gripper = {"joint": "finger", "closed": 0.0, "open": 0.04, **gripper}
+    with pytest.raises(SettingsError, match=message):
+        parse(RobotSpec, changed(("arms", 0, "gripper"), gripper), "one.yaml")
 
 
 def test_missing_keys_are_named():

@@ -1,6 +1,7 @@
 """The YAML's `teleop` section: bounds, arms, and what is left out."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def test_every_robot_can_be_driven_without_a_section(name):
         ({"joy": {"clutch_button": -1}}, "teleop.joy.clutch_button: found -1"),
         ({"joy": {"frame": "wrld"}}, "teleop.joy.frame: found 'wrld'"),
         ({"twist": {"topics": {"left": "/a"}}}, "teleop.twist.topics: left is no arm of it, allowed right"),
+        ({"twist": {"gripper_buttons": {"left": {"button": 1}}}}, "twist.gripper_buttons: left is no arm of it"),
         ({"leader": {"arms": {"right": {"signs": [1, 1]}}}}, "leader.arms.right.signs has 2 values, allowed 7 or none"),
         ({"leader": {"arms": {"right": {"names": ["a"]}}}}, "leader.arms.right.names has 1 values, allowed 8 or none"),
         ({"leader": {"arms": {"right": {"gripper_open": 1.0}}}}, "are two numbers, or neither"),
@@ -52,6 +54,14 @@ def test_the_example_of_the_documentation_is_a_section_of_franka_and_its_default
     found = robot("franka", section).teleop
     plain = {key for key, value in section.items() if isinstance(value, float)}
     assert len(plain) == 11 and all(getattr(found, key) == getattr(TeleopSpec(), key) for key in plain)
+
+
+def test_the_spacemouse_of_the_documentation_is_a_section_of_franka():
+    text = (ROOT / "docs" / "teleop.md").read_text(encoding="utf-8")
+    example = re.search(r"(    teleop:\n(?:     .*\n)+)", text.split("### SpaceMouse")[1])[1]
+    spec = robot("franka", yaml.safe_load(textwrap.dedent(example))["teleop"]).teleop
+    assert not spec.twist.stamped and spec.twist.topic("right") == "/spacenav/twist"
+    assert (spec.clutch("right").button, spec.twist.gripper_buttons["right"].button) == (0, 1)
 
 
 def test_a_pedal_for_both_arms_and_other_topics():

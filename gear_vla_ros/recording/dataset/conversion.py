@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gear_vla_ros.recording.dataset.samples import LeftOutError, Samples, take_samples
 from gear_vla_ros.recording.dataset.writer import DatasetWriter, Sizes
 from gear_vla_ros.recording.errors import RecordingError
-from gear_vla_ros.recording.pictures import rgb
+from gear_vla_ros.recording.pictures import PictureStream
 from gear_vla_ros.recording.reader import EpisodeReader
 from gear_vla_ros.settings import RobotSpec
 
@@ -109,22 +109,17 @@ def _write(writer: DatasetWriter, samples: Samples, told: Callable[[int], None])
 
 def pictures_of(samples: Samples) -> Iterator[tuple[str, NDArray[np.uint8], int]]:
     """(view role, RGB pixels, for how many frames) of every picture that is used, in the order of recording."""
-    topics = {camera.topic: camera.role for camera in samples.robot.cameras}
+    topics = {topic: role for role, topic in samples.topics.items()}
     repeats = {role: np.bincount(chosen) for role, chosen in samples.pictures.items()}
     seen = dict.fromkeys(topics, 0)
     reader = EpisodeReader(samples.path, checksums=False)
+    streams = {topic: PictureStream(reader) for topic in topics}
     for raw in reader.raw(topics):
         at, role = seen[raw.topic], topics[raw.topic]
         seen[raw.topic] += 1
+        streams[raw.topic].take(raw)
         if at < len(repeats[role]) and repeats[role][at]:
-            message = reader.decode(raw)
-            pixels = rgb(message)
-            if pixels is None:
-                raise RecordingError(
-                    f"{samples.path}: {raw.topic}: a picture of {message.width} x {message.height} {message.encoding}, "
-                    f"{message.data.size} bytes; allowed are whole rgb8 and bgr8"
-                )
-            yield role, pixels, int(repeats[role][at])
+            yield role, streams[raw.topic].rgb(), int(repeats[role][at])
 
 
 def _refuse_twice(episodes: Sequence[Path]) -> None:
@@ -141,7 +136,8 @@ def _refuse_unlike(samples: Samples, sizes: Sizes, first: Samples, wanted: Sizes
         raise RecordingError(
             f"{samples.path}: of robot {mine.name}, {first.path} is of {theirs.name}; convert them apart"
         )
-    if (mine.arms, mine.cameras) != (theirs.arms, theirs.cameras):
+    cameras, others = ([one.model_copy(update={"record": None}) for one in robot.cameras] for robot in (mine, theirs))
+    if mine.arms != theirs.arms or cameras != others:
         what = "arms" if mine.arms != theirs.arms else "cameras"
         raise RecordingError(f"{samples.path}: its {mine.name} has other {what} in its YAML than {first.path}'s")
     if (samples.labels is None) != (first.labels is None):

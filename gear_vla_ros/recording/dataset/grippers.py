@@ -23,7 +23,12 @@ class Commands(NamedTuple):
 
 def command_topics(robot: RobotSpec) -> set[str]:
     """Topics on which grippers may have been told what to do."""
-    return {TARGET, *(arm.gripper.topic or arm.command.topic for arm in robot.arms)}
+    return {TARGET, *(_topic(arm) for arm in robot.arms)}
+
+
+def _topic(arm: ArmSpec) -> str:
+    """An action's name is no topic: nothing is found there, and the targets are taken."""
+    return arm.gripper.topic or arm.command.topic
 
 
 def commands(arm: ArmSpec, kept: Kept) -> Commands:
@@ -31,7 +36,7 @@ def commands(arm: ArmSpec, kept: Kept) -> Commands:
 
     Controllers' messages carry no capture time; theirs is the time of publication.
     """
-    topic = arm.gripper.topic or arm.command.topic
+    topic = _topic(arm)
     for source, found in ((topic, _sent(arm, kept.get(topic, ()))), (TARGET, _targets(arm, kept.get(TARGET, ())))):
         pairs = sorted(found, key=lambda pair: pair[0])
         if pairs:
@@ -60,7 +65,8 @@ def _position(arm: ArmSpec, message: Any) -> float | None:
         names, positions = list(message.name), message.position
     else:
         return None
-    gripper = (arm.command.names or arm.commanded_joints)[-1]
+    with_arm = arm.gripper.kind == "with_arm"
+    gripper = (arm.command.names or arm.commanded_joints)[-1] if with_arm else arm.gripper.joint
     known = gripper in names and len(names) == len(positions)
     return float(positions[names.index(gripper)]) if known else None
 

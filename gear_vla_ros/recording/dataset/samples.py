@@ -48,6 +48,7 @@ class Samples:
     """An episode's N frames. times_ns: `[N+1]`. tasks: `[N]` instructions in force.
 
     pictures: by view role, `[N]` which of the camera's messages, counted from its first. ages_ns: how old they are.
+    topics: by view role, where those messages are.
     left_out_s: seconds before and after the stretch that is without a gap. labels: of simulated episodes that were
     disturbed on purpose.
     """
@@ -61,6 +62,7 @@ class Samples:
     tasks: tuple[str, ...]
     pictures: Mapping[str, NDArray[np.int64]]
     ages_ns: Mapping[str, Times]
+    topics: Mapping[str, str]
     left_out_s: float
     labels: expert.Labels | None = None
 
@@ -89,8 +91,9 @@ def take_samples(
     times_ns, asked = _grid(seen, spec, fps), _instructions(seen, instruction)
     _, joints_fit = interpolate(seen.joint_ns, times_ns, round(spec.staleness.joint_states_s * 1e9))
     fit = {spec.joint_states_topic: joints_fit, INSTRUCTION: hold(asked[0], times_ns) != NONE}
-    pictures = {camera.role: _pictures(seen, camera.topic, spec, times_ns, fps) for camera in spec.cameras}
-    fit |= {camera.topic: pictures[camera.role] != NONE for camera in spec.cameras}
+    topics: dict[str, str] = {camera.role: seen.topic_of(camera) for camera in spec.cameras}
+    pictures = {role: _pictures(seen, topic, spec, times_ns, fps) for role, topic in topics.items()}
+    fit |= {topic: pictures[role] != NONE for role, topic in topics.items()}
     run = _unbroken(path, fit, fps)
     frames = slice(run.start, run.stop - 1)
     model, names = RobotModel(spec), seen.joint_names
@@ -104,9 +107,9 @@ def take_samples(
         tasks=tuple(asked[1][i] for i in hold(asked[0], times_ns[frames])),
         pictures={role: found[frames] for role, found in pictures.items()},
         ages_ns={
-            camera.role: times_ns[frames] - _stamps(seen, camera.topic)[pictures[camera.role][frames]]
-            for camera in spec.cameras
+            role: times_ns[frames] - _stamps(seen, topic)[pictures[role][frames]] for role, topic in topics.items()
         },
+        topics=topics,
         left_out_s=(len(times_ns) - (run.stop - run.start)) / fps,
         labels=_labels(seen, spec, times_ns[frames]),
     )
@@ -123,7 +126,7 @@ def _labels(seen: Survey, robot: RobotSpec, times_ns: Times) -> expert.Labels | 
 
 def _refuse_bad(seen: Survey, robot: RobotSpec) -> None:
     for camera in robot.cameras if seen.tracks and not seen.problem else ():
-        if camera.topic not in seen.tracks:
+        if seen.track_of(camera) is None:
             raise RecordingError(
                 f"{seen.path}: camera {camera.role} is missing: no pictures on {camera.topic}; record it again"
             )
@@ -135,8 +138,8 @@ def _refuse_bad(seen: Survey, robot: RobotSpec) -> None:
 
 def _grid(seen: Survey, robot: RobotSpec, fps: int) -> Times:
     """Times from where every stream has begun, in the mean phase of the head camera's captures."""
-    head = _stamps(seen, robot.cameras[0].topic)
-    begin = max(int(seen.joint_ns[0]), *(int(_stamps(seen, camera.topic)[0]) for camera in robot.cameras))
+    head = _stamps(seen, seen.topic_of(robot.cameras[0]))
+    begin = max(int(seen.joint_ns[0]), *(int(_stamps(seen, seen.topic_of(one))[0]) for one in robot.cameras))
     turns = np.exp(2j * np.pi * (((head - begin) * fps) % 1_000_000_000) / 1e9).mean()
     phase_ns = round((np.angle(turns) / (2 * np.pi)) % 1.0 * 1e9 / fps)
     count = int((seen.joint_ns[-1] - begin - phase_ns) * fps // 1_000_000_000) + 1
