@@ -145,7 +145,7 @@ class GearVla(nn.Module):
             past_key_values=cache,
             use_cache=True,
         )
-        return Prefix(cache, mask, positions, out.last_hidden_state[:, -1])
+        return Prefix(cache, mask, positions, out.last_hidden_state[:, -1], embeds)
 
     def decode(self, prefix: Prefix) -> tuple[Tensor, Latents]:
         """Latent ids [B, N] and their K/V in every layer."""

@@ -88,6 +88,9 @@ class LatentDecoder(nn.Module):
 class Prefix:
     """What the language model has read: its cache, and where it ended. The cache grows while latents are decoded."""
 
-    def __init__(self, cache: DynamicCache, mask: Tensor, positions: Tensor, last_hidden: Tensor) -> None:
-        """mask bool [B, L], positions [3, B, L], last_hidden [B, D] of the last position."""
+    def __init__(
+        self, cache: DynamicCache, mask: Tensor, positions: Tensor, last_hidden: Tensor, embeds: Tensor
+    ) -> None:
+        """mask bool [B, L], positions [3, B, L], last_hidden [B, D] of the last position, embeds [B, L, D] as read."""
         self.cache, self.mask, self.positions, self.last_hidden = cache, mask, positions, last_hidden
+        self.embeds = embeds

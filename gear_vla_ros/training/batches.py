@@ -29,7 +29,8 @@ GAIN, TINT, OFFSET, NOISE = 0.25, 0.06, 0.06, 0.02
 class Batch:
     """inputs; actions `[B, K, D]` in m and rot6d, valid bool of the same shape; codes `[B, N]` and fast `[B, L]`, ids
     from 0 or IGNORE; near `[B, NAMED, 2, 6]` [m] with near_known bool `[B, NAMED, 2]`, and point `[B, NAMED, 2]` in
-    the head view. first, whole: where this part begins in the step's batch, and how many samples that has."""
+    the head view; words `[W]`, ids of all words of objects' names, and shown bool `[B, T, W]`, which tokens of the head
+    view show them. first, whole: where this part begins in the step's batch, and how many samples that has."""
 
     inputs: Inputs
     actions: Tensor
@@ -39,6 +40,8 @@ class Batch:
     near: Tensor
     near_known: Tensor
     point: Tensor
+    words: Tensor
+    shown: Tensor
     first: int
     whole: int
 
@@ -63,6 +66,10 @@ class Batches:
         self._sources, self._tokens, self._spec = sources, model.tokens, model.spec
         self._batch, self._seed, self._retold, self._vary = batch, seed, retold, vary
         shares = np.array([len(source.samples) for source in sources], np.float64)
+        names = {
+            word for source in sources for names in source.samples.names for name in names for word in name.split("_")
+        }
+        self._words = {word: self._tokens.encode(word)[0] for word in sorted(names)}
         self._turns = np.random.default_rng([seed, 0]).choice(len(sources), size=steps, p=shares / shares.sum())
         self._before = np.zeros(steps, np.int64)
         for index in range(len(sources)):
@@ -128,9 +135,22 @@ class Batches:
             near=torch.from_numpy(near),
             near_known=torch.from_numpy(near_known),
             point=torch.from_numpy(point),
+            words=torch.tensor(list(self._words.values()), dtype=torch.long),
+            shown=torch.from_numpy(self._shown(samples, rows)),
             first=first,
             whole=self._batch,
         )
+
+    def _shown(self, samples: Prepared, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        side = round(self._spec.tokens_per_view**0.5)
+        at = {word: index for index, word in enumerate(self._words)}
+        shown = np.zeros((len(rows), side * side, len(at)), bool)
+        for row, sample in enumerate(rows.tolist()):
+            for index, name in enumerate(samples.names_of(sample)):
+                column, line = (samples.point[sample, index] * side).astype(int)
+                if 0 <= column < side and 0 <= line < side:
+                    shown[row, line * side + column, [at[word] for word in name.split("_")]] = True
+        return shown
 
     def _inputs(
         self,

@@ -22,8 +22,12 @@ CELLS = 16
 EVERY = 5
 """Steps of the chunk between those that are read."""
 HIDDEN = 256
+WORD_SCALE, WORD_SELDOM, WORD_POSITIVE = 8.0, 3.0, 4.0
+"""Of scores of words: their scale, how seldom a word is shown where nothing is known, and the weight of one that is."""
 CELL_SHARE = 0.2
 """Weight of the cell's loss, whose unit is larger."""
+WORD_SHARE = 4.0
+"""Weight of the words' loss: most tokens show none, so that it is small."""
 
 
 class GroundingHead(nn.Module):
@@ -73,3 +77,14 @@ def chunk_loss(found: Tensor, normal: Tensor, valid: Tensor) -> Tensor:
     error = functional.smooth_l1_loss(found, normal[:, picked], reduction="none", beta=0.2)
     there = valid[:, picked]
     return (error * there).sum() / there.sum().clamp_min(1)
+
+
+def word_loss(tokens: Tensor, words: Tensor, shown: Tensor) -> Tensor:
+    """Which words each picture token shows, as GLIP aligns words and regions (Li et al. 2022): tokens `[B, T, D]` of
+    the head view, words `[W, D]` as the language model reads them, shown: bool `[B, T, W]`. Scalar.
+
+    So a word is a key to the tokens that show it, before the language model has learned to look for it.
+    """
+    scores = tokens.float() @ words.float().transpose(0, 1) * tokens.shape[-1] ** -0.5 * WORD_SCALE - WORD_SELDOM
+    weight = torch.where(shown, WORD_POSITIVE, 1.0)
+    return functional.binary_cross_entropy_with_logits(scores, shown.float(), weight=weight)

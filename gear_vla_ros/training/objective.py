@@ -12,7 +12,15 @@ from gear_vla_ros.model.gear_vla import GearVla
 from gear_vla_ros.model.latents import Prefix, to_vocabulary
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training.batches import Batch
-from gear_vla_ros.training.grounding import CELL_SHARE, GroundingHead, cell_loss, chunk_loss, place_loss
+from gear_vla_ros.training.grounding import (
+    CELL_SHARE,
+    WORD_SHARE,
+    GroundingHead,
+    cell_loss,
+    chunk_loss,
+    place_loss,
+    word_loss,
+)
 from gear_vla_ros.training.losses import IGNORE, TargetKind, flow_matching_loss, flow_sample, token_loss
 
 
@@ -44,6 +52,7 @@ class Objective(nn.Module):
                 parts["fast"] = self._fast(batch, prefix, dropped)
             if self.grounding is not None:
                 places, cells, coarse = self.grounding(latents)
+                parts["word"] = self._words(batch, prefix)
                 parts["cell"] = cell_loss(cells, batch.point, batch.near_known.any(dim=-1))
                 parts["place"] = place_loss(places, batch.near, batch.near_known)
                 parts["chunk"] = chunk_loss(coarse, normal, batch.valid)
@@ -57,11 +66,17 @@ class Objective(nn.Module):
             "fast": weights.fast,
             "place": weights.grounding,
             "cell": CELL_SHARE * weights.grounding,
+            "word": WORD_SHARE * weights.grounding,
             "chunk": weights.grounding,
             "flow": self._training.flow_weight,
         }
         total = torch.stack([share[name] * loss for name, loss in parts.items()]).sum()
         return Losses(total, {name: loss.detach() for name, loss in parts.items()})
+
+    def _words(self, batch: Batch, prefix: Prefix) -> Tensor:
+        at = sequence.layout(self.model.spec, batch.inputs.text.shape[1])
+        words = self.model.qwen.get_input_embeddings()(batch.words)
+        return word_loss(prefix.embeds[:, at.views[0]], words, batch.shown)
 
     def _trains_language(self) -> bool:
         weights = self._training.weights

@@ -64,7 +64,7 @@ class Prepared:
     def named(self, row: int) -> tuple[int, int]:
         """Which of the episode's objects a sample's instruction names, and into which container; NOTHING: none."""
         text, found = self.texts[self.task[row]], [NOTHING, NOTHING]
-        for index, name in enumerate(self._names_of(row)):
+        for index, name in enumerate(self.names_of(row)):
             if spoken(name) in text:
                 found[name.endswith(CONTAINER)] = index
         return found[0], found[1]
@@ -72,12 +72,12 @@ class Prepared:
     def others(self, row: int) -> list[int]:
         """Objects that the instruction could name as well."""
         own = self.named(row)[0]
-        names = self._names_of(row)
+        names = self.names_of(row)
         return [i for i, name in enumerate(names) if i != own and not name.endswith(CONTAINER)]
 
     def retold(self, row: int, other: int) -> str:
         """The instruction with another object in the place of the one it names."""
-        names, own = self._names_of(row), self.named(row)[0]
+        names, own = self.names_of(row), self.named(row)[0]
         return self.texts[self.task[row]].replace(spoken(names[own]), spoken(names[other]))
 
     def clip(self, row: int, count: int, period_s: float) -> NDArray[np.int64] | None:
@@ -89,7 +89,8 @@ class Prepared:
         even = np.diff(self.frame[rows]) == stride * self.fps // HZ
         return rows if even.all() else None
 
-    def _names_of(self, row: int) -> tuple[str, ...]:
+    def names_of(self, row: int) -> tuple[str, ...]:
+        """Objects of a sample's scene; none where they are not known."""
         return self.names[self.episode[row]] if self.names else ()
 
 

@@ -57,7 +57,7 @@ def whole(samples, tmp_path_factory):
 
 def test_all_losses_of_the_model_are_trained(whole):
     folder, losses = whole
-    assert [sorted(step) for step in losses] == [["cell", "chunk", "fast", "flow", "latent", "place"]] * 4
+    assert [sorted(step) for step in losses] == [["cell", "chunk", "fast", "flow", "latent", "place", "word"]] * 4
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert all(line[name] == step[name] for line, step in zip(lines, losses, strict=True) for name in step)
