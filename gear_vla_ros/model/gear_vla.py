@@ -54,7 +54,7 @@ class GearVla(nn.Module):
         self.qwen.model.visual.merger = Gather(merger.ln_q)
         self._tower: Callable[[Tensor], Tensor] | None = None
         if spec.vision.stem == "cells":
-            self.qwen.model.visual.patch_embed = CellStem(spec.vision)
+            self.qwen.model.visual.patch_embed = CellStem(spec.vision, spec.view_size)
             self._tower = Tower(self.qwen.model.visual, spec.vision, spec.view_size)
         self.qwen.model.visual.requires_grad_(False)
         self.spatial = Aggregator(spec.spatial)

@@ -22,20 +22,23 @@ class CellStem(nn.Module):
     """In place of the linear patch embedding: each cell of 2x2 pixels through a layer of its own, then all of a patch.
 
     A colour is not linear in pixels under changing light; without this a small network has to learn it from attention.
+    Where a patch is is added to it: the tower's and the language model's rotary positions say only how far two tokens
+    are apart, so that nothing attended to would tell where it is.
     """
 
-    def __init__(self, vision: VisionSpec) -> None:
+    def __init__(self, vision: VisionSpec, view_size: int) -> None:
         super().__init__()
+        self.place = nn.Parameter(0.02 * torch.randn((view_size // vision.patch_size) ** 2, vision.width))
         self.patch, self.side = vision.patch_size, vision.patch_size // CELL
         self.cell = nn.Linear(3 * CELL * CELL, CELL_WIDTH)
         self.proj = nn.Linear(CELL_WIDTH * self.side**2, vision.width)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """[T, width] of `patches` [T, 3 * p * p], normalised pixels."""
+        """[T, width] of whole views' `patches` [T, 3 * p * p], normalised pixels, in the order of merging."""
         pixels = patches.view(-1, 3, self.side, CELL, self.side, CELL)
         cells = pixels.permute(0, 2, 4, 1, 3, 5).reshape(-1, self.side**2, 3 * CELL * CELL)
-        out: Tensor = self.proj(functional.gelu(self.cell(cells)).flatten(1))
-        return out
+        seen = self.proj(functional.gelu(self.cell(cells)).flatten(1))
+        return (seen.unflatten(0, (-1, len(self.place))) + self.place).flatten(0, 1)
 
 
 class Tower:

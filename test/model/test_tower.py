@@ -52,6 +52,12 @@ def test_a_view_that_no_sample_has_costs_nothing_and_changes_nothing(views):
 def test_a_patch_of_one_colour_is_told_from_another(views):
     model = network("demo")
     stem = model.qwen.model.visual.patch_embed
-    red, blue = torch.zeros(2, 1, 3, 14 * 14).unbind(0)
+    red, blue = torch.zeros(2, 64, 3, 14 * 14).unbind(0)
     red[:, 0], blue[:, 2] = 1.0, 1.0
     assert (stem(red.flatten(1)) - stem(blue.flatten(1))).abs().max() > 0.05
+
+
+def test_one_picture_s_patches_are_told_apart_by_where_they_are():
+    stem = network("demo").qwen.model.visual.patch_embed
+    grey = stem(torch.full((64, 3 * 14 * 14), 0.5))
+    assert torch.pdist(grey).min() > 0.01
