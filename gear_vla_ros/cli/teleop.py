@@ -20,7 +20,7 @@ from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.settings.teleop import DEVICES
 
 PERIOD_S, SHOW_S = 1 / 30, 0.1
-DISCOVERY_S, START_LIMIT_S, RELEASE_S = 2.0, 20.0, 0.3
+DISCOVERY_S, START_LIMIT_S, RELEASE_S, RELEASED_LIMIT_S = 2.0, 20.0, 0.3, 3.0
 STILL_HELD = (
     "ended with the clutch closed: the robot holds; take over again and let go, or call the service /gear_vla/reset"
 )
@@ -82,7 +82,14 @@ def _follow_keys(link: KeyboardLink, keyboard: Keyboard, terminal: Terminal, end
             terminal.show(_line(link, keyboard))
     keyboard.release()
     link.within(RELEASE_S, lambda: link.say(keyboard.state()))
+    link.within(RELEASED_LIMIT_S, lambda: _released(link, keyboard))
     return 0
+
+
+def _released(link: KeyboardLink, keyboard: Keyboard) -> bool:
+    """Say it again until nobody drives: a teleop_node of our own must not end before it has given back."""
+    link.say(keyboard.state())
+    return link.status is None or not link.status.driver.startswith("teleop/")
 
 
 def _line(link: KeyboardLink, keyboard: Keyboard) -> str:

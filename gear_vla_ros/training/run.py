@@ -93,7 +93,8 @@ def fit_statistics(model: GearVla, sources: Sequence[Prepared]) -> None:
 
 
 def trainer(model: GearVla, sources: Sequence[Source], training: TrainingSpec, folder: Path, cpu: bool) -> Trainer:
-    """Ready to run."""
+    """Ready to run; heads that only training has begin at the stage's seed."""
+    torch.manual_seed(training.seed)
     batches = Batches(
         sources, model, training.batch, training.steps, training.seed, training.retold, training.vary_pictures
     )

@@ -157,7 +157,7 @@ def test_chunks_become_nan(graph):
         (CHUNK, CHUNK.name, ChunkMessage),
         (INSTRUCTION, INSTRUCTION.name, InstructionMessage),
         (JOINT_STATES, SPEC.joint_states_topic, lambda: JointState(name=["x"] * 3, position=[math.inf])),
-        (HOLD_JOY, SPEC.operator.topic, Joy),
+        (HOLD_JOY, SPEC.operator.topic, lambda: Joy(buttons=[1])),
     ],
 )
 def test_a_hundred_malformed_messages_are_counted_and_nothing_ends(graph, topic, name, make):
