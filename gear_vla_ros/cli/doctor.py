@@ -47,7 +47,7 @@ def run(
 def _moved(spec: RobotSpec, rows: list[Row], sim_time: bool, ask: Callable[[str], bool]) -> list[Row]:
     """Rows of the trial motion; not tried when what must be right before an arm moves has failed."""
     from gear_vla_ros.cli.doctor_move import move_rows
-    from gear_vla_ros.ros.task_client import GraphError
+    from gear_vla_ros.ros.client import GraphError
     from gear_vla_ros.ros.trial_motion import TrialMotion
 
     wrong = [row.what for row in rows if row.verdict == "fail" and _forbids(row)]

@@ -2,16 +2,11 @@
 looks at."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
 import numpy as np
-import rclpy
 from numpy.typing import NDArray
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 
 from gear_vla_ros.contracts import ActionChunk, ArmChunk, CartesianTarget, ContractError, RobotState
@@ -20,9 +15,9 @@ from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.msg import CartesianTarget as CartesianTargetMsg
 from gear_vla_ros.msg import EpisodeEvent, PolicyStatus
 from gear_vla_ros.ros import convert
+from gear_vla_ros.ros.client import Client
 from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.stamps import to_msg
-from gear_vla_ros.ros.task_client import GraphError
 from gear_vla_ros.ros.topics import CHUNK, EVENTS, JOINT_STATES, STATUS, TARGET
 from gear_vla_ros.settings import RobotSpec
 
@@ -49,41 +44,42 @@ class Trial:
     causes: set[str] = field(default_factory=set)
 
 
-class TrialMotion:
-    """Everything runs in the calling thread, in bounded waits. The robot is given back on every way out."""
+class TrialMotion(Client):
+    """The robot is given back on every way out."""
 
     def __init__(self, spec: RobotSpec, sim_time: bool = False) -> None:
-        self._spec, self._model, self._sim_time = spec, RobotModel(spec), sim_time
+        super().__init__("gear_vla_doctor", sim_time=sim_time)
+        self._spec, self._model = spec, RobotModel(spec)
         self._reader = JointStateReader(spec, self._model)
         self._state: RobotState | None = None
         self._target: CartesianTarget | None = None
         self._causes: tuple[str, ...] = ()
         self._sequence = 0
 
-    def __enter__(self) -> "TrialMotion":
-        rclpy.init()
-        self._node = Node("gear_vla_doctor", parameter_overrides=[Parameter("use_sim_time", value=self._sim_time)])
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-        listen = self._node.create_subscription
+    def open(self) -> None:
+        """Joint states, targets and status in; chunks and events out."""
+        listen = self.node.create_subscription
         listen(JOINT_STATES.type, self._spec.joint_states_topic, self._on_joints, JOINT_STATES.qos)
         listen(CartesianTargetMsg, TARGET.name, self._on_target, TARGET.qos)
         listen(PolicyStatus, STATUS.name, self._on_status, STATUS.qos)
-        self._chunks = self._node.create_publisher(CHUNK.type, CHUNK.name, CHUNK.qos)
-        self._events = self._node.create_publisher(EpisodeEvent, EVENTS.name, EVENTS.qos)
-        return self
+        self._chunks = self.node.create_publisher(CHUNK.type, CHUNK.name, CHUNK.qos)
+        self._events = self.node.create_publisher(EpisodeEvent, EVENTS.name, EVENTS.qos)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._release()
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown()
+        super().__exit__(kind, error, at)
 
     def run(self) -> list[Trial]:
         """One arm after the other. Raises GraphError when no target_node or no joint states are there."""
-        self._meet(lambda: self._state is not None, f"joint states on {self._spec.joint_states_topic}")
-        self._meet(lambda: self._target is not None, f"a target on {TARGET.name}: start the bring-up, as {BRING_UP}")
-        self._meet(lambda: self._chunks.get_subscription_count() > 0, f"a target_node that hears {CHUNK.name}")
+        self.until(lambda: self._state is not None, MEET_LIMIT_S, f"joint states on {self._spec.joint_states_topic}")
+        self.until(
+            lambda: self._target is not None,
+            MEET_LIMIT_S,
+            f"a target on {TARGET.name}: start the bring-up, as {BRING_UP}",
+        )
+        self.until(
+            lambda: self._chunks.get_subscription_count() > 0, MEET_LIMIT_S, f"a target_node that hears {CHUNK.name}"
+        )
         return [self._try(arm.name) for arm in self._spec.arms]
 
     def _try(self, arm: str) -> Trial:
@@ -96,10 +92,10 @@ class TrialMotion:
             if time.monotonic() - sent_s > 1 / CHUNKS_HZ:
                 sent_s = time.monotonic()
                 self._chunks.publish(convert.chunk_to_msg(self._chunk(start, trial, begin_ns), self._spec))
-            self._executor.spin_once(timeout_sec=0.02)
+            self.wait(0.02)
             self._note(trial, begun)
         self._release()
-        self._spin(REST_S)
+        self.within(REST_S, lambda: False)
         return trial
 
     def _chunk(self, start: CartesianTarget, trial: Trial, begin_ns: int) -> ActionChunk:
@@ -135,20 +131,8 @@ class TrialMotion:
         event.header.stamp = to_msg(self._now_ns())
         self._events.publish(event)
 
-    def _meet(self, there: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + MEET_LIMIT_S
-        while not there():
-            if time.monotonic() > deadline:
-                raise GraphError(f"waited {MEET_LIMIT_S:g} s for {what}")
-            self._executor.spin_once(timeout_sec=0.05)
-
-    def _spin(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=0.05)
-
     def _now_ns(self) -> int:
-        return int(self._node.get_clock().now().nanoseconds)
+        return int(self.node.get_clock().now().nanoseconds)
 
     def _on_joints(self, message: JointState) -> None:
         try:

@@ -58,26 +58,33 @@ def begin(
 ) -> list[Source]:
     """Claim the run's folder, and make or find its tokenizers and statistics.
 
-    Statistics of actions are the starting checkpoint's where there is one: another scale would spoil its expert. Raises
+    Those of the run that it starts from are taken over: another scale of the actions would spoil its expert. Raises
     ValueError when the folder belongs to a run of other settings.
     """
     file, wanted = folder / SPEC, yaml.safe_dump(training.model_dump(mode="json"), sort_keys=False)
     if file.is_file() and file.read_text(encoding="utf-8") != wanted:
         raise ValueError(f"{file}: a run of other settings; choose another folder, or go on with its settings")
     folder.mkdir(parents=True, exist_ok=True)
-    if start is None:
+    before = _run_of(start)
+    if before is None:
         fit_statistics(model, sources)
-    fitted = next((place for place in (folder, start) if place and (place / targets.FAST).is_file()), None)
+    fitted = folder if (folder / targets.FAST).is_file() else before
     if fitted is not None:
         tokenizers = Tokenizers.load(fitted)
     else:
         tokenizers = targets.fit(sources, model.spec, tokenizer_steps, training.seed, told)
     tokenizers.save(folder)
     file.write_text(wanted, encoding="utf-8")
-    kept = [folder / f"targets_{at}_{len(source)}.npz" for at, source in enumerate(sources)]
+    kept = [folder / f"targets_{at}_{source.robot}_{len(source)}.npz" for at, source in enumerate(sources)]
     return [
         Source(source, targets.targets(source, tokenizers, file)) for source, file in zip(sources, kept, strict=True)
     ]
+
+
+def _run_of(folder: Path | None) -> Path | None:
+    """The run that a folder is, or whose step or checkpoint it is: where the tokenizers are."""
+    places = [] if folder is None else [folder, *folder.resolve().parents[:2]]
+    return next((place for place in places if (place / targets.FAST).is_file()), None)
 
 
 def fit_statistics(model: GearVla, sources: Sequence[Prepared]) -> None:
