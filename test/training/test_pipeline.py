@@ -9,6 +9,8 @@ import pytest
 from gear_vla_ros.settings.training import load_training_spec
 
 LIMIT_S = 400
+pytestmark = pytest.mark.timeout(600)
+"""Four commands that each load torch and train for some steps, beside other tests."""
 
 
 def gear_vla(*words):
@@ -25,9 +27,9 @@ def runs(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     options = ["--data", dataset, "--batch", 16, "--threads", 2, "--cpu", "--log-every", 5]
     gear_vla("train", "--stage", "demo_pretraining", "--from", "demo", "-o", folder / "stage1", *options,
-             "--steps", 40, "--tokenizer-steps", 20)  # fmt: skip
+             "--steps", 30, "--tokenizer-steps", 8)  # fmt: skip
     gear_vla("train", "--stage", "demo_policy", "--from", folder / "stage1", "-o", folder / "stage2", *options,
-             "--steps", 15)  # fmt: skip
+             "--steps", 10)  # fmt: skip
     return folder
 
 
