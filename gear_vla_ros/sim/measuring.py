@@ -93,18 +93,13 @@ def _apart_m(old: ActionChunk, new: ActionChunk, now_ns: int) -> float:
     return max((float(np.linalg.norm(way)) for way in ways), default=0.0)
 
 
-class Others(Watcher):
-    """Which objects were lifted that no instruction had named, and how near any tool came to the one named last."""
+class Looking(Watcher):
+    """Looks at the world at a rate, and knows the newest sentence."""
 
-    def __init__(self) -> None:
-        self.lifted: dict[str, float] = {}
-        self.nearest_m = self.target_up_m = float("nan")
-        self._ever_named: set[str] = set()
-        self.named = ""
+    def __init__(self, hz: float) -> None:
         self._text: str | None = None
-        self._rest: dict[str, float] = {}
+        self._looking = Repeated(hz, self._due)
         self._world: World | None = None
-        self._looking = Repeated(SEEN_HZ, self._look)
 
     def begun(self, instruction: Instruction, stamp_ns: int) -> None:
         self._text = instruction.text
@@ -116,9 +111,26 @@ class Others(Watcher):
         self._world = world
         self._looking.run_if_due(stamp_ns)
 
-    def _look(self) -> None:
+    def look(self, world: World) -> None:
+        """What to do at that rate."""
+
+    def _due(self) -> None:
         assert self._world is not None
-        world = self._world
+        self.look(self._world)
+
+
+class Others(Looking):
+    """Which objects were lifted that no instruction had named, and how near any tool came to the one named last."""
+
+    def __init__(self) -> None:
+        super().__init__(SEEN_HZ)
+        self.lifted: dict[str, float] = {}
+        self.nearest_m = self.target_up_m = float("nan")
+        self._ever_named: set[str] = set()
+        self.named = ""
+        self._rest: dict[str, float] = {}
+
+    def look(self, world: World) -> None:
         heights = {thing.name: float(world.position(thing.name)[2]) for thing in world.scene.things}
         self._rest = self._rest or heights
         if self._text is not None:
@@ -135,27 +147,14 @@ class Others(Watcher):
         self.target_up_m = max(self.target_up_m, heights[self.named] - self._rest[self.named])
 
 
-class Trace(Watcher):
+class Trace(Looking):
     """Positions of everything at TRACE_HZ, and the sentence in force: enough to draw the episode afterwards."""
 
     def __init__(self) -> None:
+        super().__init__(TRACE_HZ)
         self.qpos: list[Array] = []
         self.said: list[str] = []
-        self._text = ""
-        self._world: World | None = None
-        self._keeping = Repeated(TRACE_HZ, self._keep)
 
-    def begun(self, instruction: Instruction, stamp_ns: int) -> None:
-        self._text = instruction.text
-
-    def instructed(self, instruction: Instruction, stamp_ns: int) -> None:
-        self._text = instruction.text
-
-    def state(self, world: World, stamp_ns: int) -> None:
-        self._world = world
-        self._keeping.run_if_due(stamp_ns)
-
-    def _keep(self) -> None:
-        assert self._world is not None
-        self.qpos.append(self._world.data.qpos.copy())
-        self.said.append(self._text)
+    def look(self, world: World) -> None:
+        self.qpos.append(world.data.qpos.copy())
+        self.said.append(self._text or "")
