@@ -28,8 +28,7 @@ class TorchEngine:
         self._fingerprint = fingerprint(model)
         self._velocity = torch.compile(model.expert.velocity) if compiled else model.expert.velocity
         if compiled:
-            for part in (model.spatial, model.qwen.model.visual, model.qwen.model.language_model):
-                part.compile()
+            model.compile_parts()
 
     @property
     def spec(self) -> ModelSpec:

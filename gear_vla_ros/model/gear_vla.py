@@ -92,7 +92,9 @@ class GearVla(nn.Module):
         """By torch.compile, at the first call; it takes a minute."""
         self.spatial.compile()
         self.qwen.model.language_model.compile()
-        if self._tower is not None:
+        if self._tower is None:
+            self.qwen.model.visual.compile()
+        else:
             self._tower = torch.compile(self._tower)
 
     def _flat(self, patches: Tensor) -> Tensor:

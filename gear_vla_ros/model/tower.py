@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision
 from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
 from gear_vla_ros.model.qwen import MERGE, TEMPORAL, view_grid
@@ -80,17 +81,8 @@ class Tower:
 
     def _attend(self, attention: Any, x: Tensor, group: int, at: tuple[Tensor, Tensor]) -> Tensor:
         q, k, v = attention.qkv(x).unflatten(-1, (3, attention.num_heads, -1)).unbind(2)  # [N, P, H, Dh]
-        q, k = (_rotate(part, at) for part in (q, k))
+        q, k = apply_rotary_pos_emb_vision(q, k, *at)
         q, k, v = (part.flatten(0, 1).unflatten(0, (-1, group)).transpose(1, 2) for part in (q, k, v))
         seen = functional.scaled_dot_product_attention(q, k, v, scale=attention.scaling)  # [G, H, P / G, Dh]
         out: Tensor = attention.proj(seen.transpose(1, 2).reshape(x.shape))
         return out
-
-
-def _rotate(part: Tensor, at: tuple[Tensor, Tensor]) -> Tensor:
-    """`part` [N, P, H, Dh] turned by its patch's place, cos and sin [P, Dh]."""
-    cos, sin = (one[:, None].to(torch.float32) for one in at)  # [P, 1, Dh]
-    wide = part.float()
-    half = wide.shape[-1] // 2
-    turned = torch.cat([-wide[..., half:], wide[..., :half]], dim=-1)
-    return (wide * cos + turned * sin).to(part.dtype)
