@@ -8,5 +8,5 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def attention_for(device: torch.device) -> AbstractContextManager[Any]:
-    """On a CPU the backward pass of torch's fused attention takes most of a small network's time; plain is faster."""
+    """On a CPU the backward pass of torch's fused attention is slow on few short sequences; plain is faster."""
     return sdpa_kernel([SDPBackend.MATH]) if device.type == "cpu" else nullcontext()

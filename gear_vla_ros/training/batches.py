@@ -15,6 +15,7 @@ from torch import Tensor
 from gear_vla_ros.contracts import VIEW_ROLES
 from gear_vla_ros.model import text
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
+from gear_vla_ros.settings.model import NUMBERS_PER_ARM
 from gear_vla_ros.training.curriculum import Permutation
 from gear_vla_ros.training.grounding import NAMED
 from gear_vla_ros.training.losses import IGNORE
@@ -123,7 +124,7 @@ class Batches:
                     near[at, index], near_known[at, index] = samples.near[row, thing], samples.arms
                     point[at, index] = samples.point[row, thing]
         known = samples.known[rows] & own[:, None]
-        valid = known[..., None] & samples.arms.repeat(10)
+        valid = known[..., None] & samples.arms.repeat(NUMBERS_PER_ARM)
         codes = np.where(own[:, None], source.targets.codes[rows], IGNORE)
         said = [source.targets.fast[row] if own[at] else [] for at, row in enumerate(rows.tolist())]
         return Batch(

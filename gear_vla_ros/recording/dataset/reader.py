@@ -15,11 +15,12 @@ from pydantic import ValidationError
 from gear_vla_ros.contracts import ActionChunk, ArmChunk
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.recording.dataset import features as form
+from gear_vla_ros.recording.dataset.labels import STEPS
 from gear_vla_ros.recording.dataset.video import Picture, VideoReader
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.settings import RobotSpec
 
-STEPS, LABEL_HZ = 30, 30.0
+LABEL_HZ = 30.0
 Array = NDArray[np.float64]
 
 
