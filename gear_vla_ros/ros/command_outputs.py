@@ -25,9 +25,8 @@ class CommandOutputs:
 
     def send(self, q: Mapping[str, Array], openings: Mapping[str, float], grippers_too: bool) -> None:
         """Joints [rad] and openings (0 to 1) by arm. grippers_too: also to grippers that are commanded on their own."""
-        for topic, message in self._encoder.encode(q, openings):
-            if topic in self._commands:
-                self._commands[topic].publish(message)
+        for topic, message in self._encoder.arms(q, openings):
+            self._commands[topic].publish(message)
         if grippers_too:
             for arm, opening in openings.items():
                 self._grippers.send(arm, opening)

@@ -44,9 +44,14 @@ class CommandEncoder:
     def encode(self, q: Mapping[str, Array], opening: Mapping[str, float]) -> Iterator[tuple[str, Any]]:
         """(topic, message) pairs for joints [rad] and gripper openings (0 to 1) by arm."""
         for arm in self._arms:
-            joints = q[arm.name].tolist()
             if arm.gripper.message_topic is not None:
                 yield arm.gripper.message_topic, gripper_message(arm.gripper, opening[arm.name])
+        yield from self.arms(q, opening)
+
+    def arms(self, q: Mapping[str, Array], opening: Mapping[str, float]) -> Iterator[tuple[str, Any]]:
+        """Those of the arms alone, with the grippers that are commanded with them."""
+        for arm in self._arms:
+            joints = q[arm.name].tolist()
             if arm.gripper.kind == "with_arm":
                 joints = [*joints, arm.gripper.position_of(opening[arm.name])]
             yield arm.command.topic, self._arm(arm, list(arm.command.names or arm.commanded_joints), joints)
