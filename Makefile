@@ -1,12 +1,12 @@
 SHELL := /bin/bash
 ROBOT ?= franka
-POLICY ?= expert
+POLICY ?= auto
 JOBS ?= 2
 
 .PHONY: help setup demo demo-record test lint clean
 
 help:
-	@echo "make demo [ROBOT=franka|agilex|ldt01] [POLICY=expert|gear_vla]   the whole graph in simulation"
+	@echo "make demo [ROBOT=franka|agilex|ldt01] [POLICY=auto|expert|gear_vla]   the whole graph in simulation"
 	@echo "make demo-record                                              by hand: teleoperate, record, check, convert, replay"
 	@echo "make test                                                     linters, types, all tests"
 	@echo "make setup                                                    only install and build"

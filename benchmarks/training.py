@@ -17,8 +17,8 @@ import torch
 
 from gear_vla_ros.settings.training import load_training_spec
 from gear_vla_ros.training import run as runs
-from gear_vla_ros.training.attention import attention_for
-from gear_vla_ros.training.batches import Batch, Batches, Source
+from gear_vla_ros.training.batch import Batch
+from gear_vla_ros.training.batches import Batches, Source
 from gear_vla_ros.training.objective import Objective
 from gear_vla_ros.training.prepared import prepare
 from gear_vla_ros.training.targets import Targets
@@ -40,14 +40,13 @@ def main() -> None:
     codes = np.random.default_rng(0).integers(0, 8, (len(samples), model.spec.latents.tokens))
     source = Source(samples, Targets(codes, [[0] * 20] * len(samples)))
     total = options.steps * (options.rounds + 1)
-    batches = Batches([source], model, training.batch, total, 0, training.retold, training.vary_pictures)
+    batches = Batches([source], model, training.model_copy(update={"steps": total}))
     objective = Objective(model, training).train()
     kept = batches.batch(0)
 
     def step(batch: Batch) -> None:
         generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
-        with attention_for(torch.device("cpu")), torch.autocast("cpu", torch.bfloat16):
-            loss = objective(batch, *generators).total
+        loss = objective(batch, *generators).total
         loss.backward()
         objective.zero_grad()
 

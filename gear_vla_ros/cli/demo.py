@@ -50,6 +50,7 @@ def run(plan: BringUp, instruction: str, time_limit_s: float, verbose: bool, con
             log(name, line)
 
     console.print(f"bringing up [bold]{plan.robot.name}[/]: {', '.join(node.name for node in plan.nodes)}")
+    console.print(f"policy: [bold]{_policy(plan)}[/]")
     console.print(f"on loopback, ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}", highlight=False)
     with ProcessGroup(plan, show) as group:
 
@@ -77,6 +78,12 @@ def run(plan: BringUp, instruction: str, time_limit_s: float, verbose: bool, con
     word = "[bold green]SUCCESS[/]" if outcome.success else "[bold red]FAILURE[/]"
     console.print(f"{word} after {outcome.duration_s:.1f} s: {outcome.reason}")
     return 0 if outcome.success and not unclean else 1
+
+
+def _policy(plan: BringUp) -> str:
+    """What drives, in words."""
+    given = next(node.parameters for node in plan.nodes if node.executable == "action_node")
+    return f"{given['policy']} {given['checkpoint']}".strip()
 
 
 def _feedback(console: Console, feedback: Any) -> None:

@@ -66,7 +66,9 @@ def bringup(
 @app.command()
 def demo(
     robot: Robot = "franka",
-    policy: PolicyName = "expert",
+    policy: Annotated[
+        str, typer.Option(help="auto: the learned one if one is shipped for the robot, else expert; or as in bringup")
+    ] = "auto",
     instruction: Annotated[str, typer.Option(help="what to do")] = "pick up the red cube",
     time_limit: Annotated[float, typer.Option(min=1, max=3600, help="seconds for the task")] = 60.0,
     out: Annotated[Path, typer.Option(help="folder for the recording and the picture")] = Path("runs"),
@@ -78,7 +80,9 @@ def demo(
 ) -> None:
     """Bring up a simulated robot, follow one instruction, and report what was measured."""
     from gear_vla_ros.cli import demo as command
+    from gear_vla_ros.cli.shipped import chosen
 
+    policy, checkpoint = chosen(policy, checkpoint, robot)
     options = Options(
         robot=robot,
         policy=policy,

@@ -48,3 +48,19 @@ def collect(
 
     wanted = command.collection(robot, task, first_seed, held_out, disturbed, limit, compression)
     raise typer.Exit(command.run(wanted, episodes, jobs, out, console))
+
+
+@sims.command("scenes")
+def scenes(
+    out: Annotated[Path, typer.Option("-o", "--out", help="new folder, for `gear-vla train --data`")],
+    robot: Robot = "franka",
+    task: Task = "lift",
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="scenes; six samples each")] = 3000,
+    first_seed: FirstSeed = 100_000,
+    view_size: Annotated[int, typer.Option(min=28, max=1024, help="of the network's views [pixel]")] = 96,
+    jobs: Jobs = 2,
+) -> None:
+    """Render scenes for pointing: where objects are, with the tools near them, and nothing of what to do."""
+    from gear_vla_ros.cli import sim_scenes as command
+
+    raise typer.Exit(command.run(robot, task, range(first_seed, first_seed + count), view_size, jobs, out, console))

@@ -14,6 +14,7 @@ from gear_vla_ros.model.gear_vla import GearVla
 from gear_vla_ros.settings import load_robot
 from gear_vla_ros.settings.training import TrainingSpec, load_training_spec
 from gear_vla_ros.training import run as runs
+from gear_vla_ros.training import scenes
 from gear_vla_ros.training.prepared import Prepared, prepare
 from gear_vla_ros.training.trainer import MODEL
 from gear_vla_ros.training.trainer import Progress as Made
@@ -33,8 +34,9 @@ def train(
     threads: int,
     cpu: bool,
     console: Console,
+    adapting: bool = False,
 ) -> Path:
-    """One stage; the folder of the trained checkpoint.
+    """One stage; the folder of the trained checkpoint. adapting: a robot that the network does not know is welcome.
 
     Raises FileNotFoundError, ValueError or RecordingError naming what cannot be used.
     """
@@ -47,10 +49,12 @@ def train(
     said = console if state.is_main_process else Console(quiet=True)
     with state.main_process_first(), _bars(said) as bars:
         sources = [_prepared(dataset, model, bars) for dataset in datasets]
+        if adapting:
+            runs.welcome(model, sources)
         runs.check_sources(model, sources)
         told = _counted(bars, "latent action tokenizer", tokenizer_steps)
         made = runs.begin(model, folder, sources, training, out, tokenizer_steps, told)
-    trainer = runs.trainer(model, made, training, out, cpu)
+    trainer = runs.trainer(model, folder, made, training, out, cpu)
     said.print(trainer.about, highlight=False)
     samples = ", ".join(f"{len(source)} of {source.robot}" for source in sources)
     said.print(f"{training.steps} steps of {training.batch} samples, out of {samples}", highlight=False)
@@ -84,9 +88,11 @@ def adapt(
     begin = start
     if not one_stage:
         begin = str(
-            train(start, datasets, first, out / NEW_PROJECTOR, 0, NEVER, LOG_EVERY, threads, cpu, console).parent.parent
+            train(
+                start, datasets, first, out / NEW_PROJECTOR, 0, NEVER, LOG_EVERY, threads, cpu, console, True
+            ).parent.parent
         )
-    return train(begin, datasets, light, out / LIGHT, 0, NEVER, LOG_EVERY, threads, cpu, console)
+    return train(begin, datasets, light, out / LIGHT, 0, NEVER, LOG_EVERY, threads, cpu, console, True)
 
 
 def stage(name_or_path: str, **changed: Any) -> TrainingSpec:
@@ -101,6 +107,8 @@ def _check_start(start: str, embodiment: str) -> None:
 
 
 def _prepared(dataset: Path, model: GearVla, bars: Progress) -> Prepared:
+    if (dataset / scenes.ABOUT).is_file():
+        return scenes.load(dataset, model.spec.view_size)
     bar = bars.add_task(f"preparing {dataset.name}", total=None)
     return prepare(dataset, model.spec.view_size, lambda at, total: bars.update(bar, completed=at, total=total))
 

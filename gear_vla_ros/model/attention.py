@@ -14,7 +14,13 @@ SMALLEST = 1e-9
 
 
 def drop_after_softmax(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, keep: Tensor, scaling: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    keep: Tensor,
+    scaling: float,
+    paid: list[Tensor] | None = None,
 ) -> Tensor:
     """Attention whose weights are multiplied by `keep` after the softmax and then made to add up to one again.
 
@@ -22,7 +28,8 @@ def drop_after_softmax(
     influence, exactly as for a view that is missing at run time.
 
     query [B, H, Q, D], key, value [B, H, K, D]; mask bool (True: seen) or added to the scores, broadcastable to
-    [B, H, Q, K]; keep 0 or 1, broadcastable to [B, H, Q, K]. Returns [B, H, Q, D].
+    [B, H, Q, K]; keep 0 or 1, broadcastable to [B, H, Q, K]. Returns [B, H, Q, D]. The weights [B, H, Q, K] are put
+    into `paid`.
     """
     scores = query @ key.transpose(-1, -2) * scaling  # [B, H, Q, K]
     if mask is not None:
@@ -30,7 +37,10 @@ def drop_after_softmax(
         scores = scores.masked_fill(~mask, lowest) if mask.dtype == torch.bool else scores + mask
     weights = functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
     kept = weights * keep.to(weights.dtype)
-    return kept / kept.sum(dim=-1, keepdim=True).clamp_min(SMALLEST) @ value
+    kept = kept / kept.sum(dim=-1, keepdim=True).clamp_min(SMALLEST)
+    if paid is not None:
+        paid.append(kept)
+    return kept @ value
 
 
 def repeat_heads(values: Tensor, times: int) -> Tensor:
@@ -41,8 +51,8 @@ def repeat_heads(values: Tensor, times: int) -> Tensor:
 def _forward(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
-    """As transformers' sdpa; with `attention_keep` in the call, weights are dropped."""
-    keep = kwargs.pop("attention_keep", None)
+    """As transformers' sdpa; with `attention_keep` in the call, weights are dropped, and put into `attention_paid`."""
+    keep, paid = kwargs.pop("attention_keep", None), kwargs.pop("attention_paid", None)
     if keep is None:
         out: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return out
@@ -52,7 +62,7 @@ def _forward(
         size = (query.shape[2], key.shape[2])
         mask = torch.ones(size, dtype=torch.bool, device=query.device).tril(key.shape[2] - query.shape[2])
     attended = drop_after_softmax(
-        query, repeat_heads(key, groups), repeat_heads(value, groups), mask, keep, kwargs["scaling"]
+        query, repeat_heads(key, groups), repeat_heads(value, groups), mask, keep, kwargs["scaling"], paid
     )
     return attended.transpose(1, 2).contiguous(), None  # [B, Q, H, D]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache
 
-from gear_vla_ros.model import sequence
+from gear_vla_ros.model import from_nothing, sequence
 from gear_vla_ros.model.dropping import Dropped, language_keep
 from gear_vla_ros.model.expert import Expert, Latents, StateTokens
 from gear_vla_ros.model.latents import LatentDecoder, Prefix
@@ -61,9 +61,16 @@ class GearVla(nn.Module):
         self.state = StateProjectors(spec.embodiments, spec.language.width)
         self.latents = LatentDecoder(spec)
         self.expert = Expert(spec)
+        if spec.vision.stem == "cells":
+            from_nothing.begin(self.qwen, self.projector, self.latents.queries)
         self.statistics = ActionStatistics(spec.expert.steps)
         self.recompute = False
         """In training: both picture encoders are run again for the gradient instead of kept in memory."""
+
+    def add_embodiment(self, embodiment: str, joints: int) -> None:
+        """A state projector for a new robot. Raises ValueError if there is one of that name."""
+        self.state.add(embodiment, joints)
+        self.spec = self.spec.model_copy(update={"embodiments": self.spec.embodiments | {embodiment: joints}})
 
     def see(self, views: Tensor, view_mask: Tensor, with_spatial: bool = True) -> Tensor:
         """Picture tokens [B, V, T, D]: both pathways, projected. A masked view's tokens are zero.
@@ -135,10 +142,14 @@ class GearVla(nn.Module):
         return self.see(inputs.views, inputs.view_mask)
 
     def read(self, inputs: Inputs) -> Prefix:
-        """Read the prefix; the slow path's long part."""
+        """Read the prefix; the slow path's long part. In training without views that no sample has."""
         embeds = self.embed(inputs)
         mask = sequence.prefix_mask(self.spec, inputs.view_mask, inputs.arm_mask, inputs.text_mask)
         positions = sequence.prefix_positions(self.spec, inputs.text_mask)
+        there = inputs.view_mask.any(dim=0).tolist() if self.training else [True] * sequence.VIEWS
+        if not all(there):
+            kept = sequence.without(self.spec, there, embeds.shape[1]).to(embeds.device)
+            embeds, mask, positions = embeds[:, kept], mask[:, kept], positions[:, :, kept]
         cache = DynamicCache(config=self.qwen.config.text_config)
         out = self.qwen.model.language_model(
             inputs_embeds=embeds,
@@ -147,7 +158,8 @@ class GearVla(nn.Module):
             past_key_values=cache,
             use_cache=True,
         )
-        return Prefix(cache, mask, positions, out.last_hidden_state[:, -1], embeds)
+        at = sequence.layout(self.spec, inputs.text.shape[1], there)
+        return Prefix(cache, mask, positions, out.last_hidden_state[:, -1], embeds, at)
 
     def decode(self, prefix: Prefix) -> tuple[Tensor, Latents]:
         """Latent ids [B, N] and their K/V in every layer."""
@@ -166,8 +178,7 @@ class GearVla(nn.Module):
         count = answer.shape[1]
         keep: dict[str, Any] = {}
         if dropped is not None:
-            at = sequence.layout(self.spec, inputs.text.shape[1])
-            keep["attention_keep"] = language_keep(dropped, at, is_action, prefix.mask.shape[1] + count)
+            keep["attention_keep"] = language_keep(dropped, prefix.layout, is_action, prefix.mask.shape[1] + count)
         embeds = self.qwen.get_input_embeddings()(answer)
         hidden = self.latents.continue_with(self.qwen, prefix, embeds, **keep)
         logits: Tensor = self.qwen.lm_head(torch.cat([prefix.last_hidden[:, None], hidden], dim=1))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from gear_vla_ros.model.expert import Latents
-from gear_vla_ros.model.sequence import following_positions
+from gear_vla_ros.model.sequence import Layout, following_positions
 from gear_vla_ros.settings.model import ModelSpec
 
 
@@ -89,8 +89,14 @@ class Prefix:
     """What the language model has read: its cache, and where it ended. The cache grows while latents are decoded."""
 
     def __init__(
-        self, cache: DynamicCache, mask: Tensor, positions: Tensor, last_hidden: Tensor, embeds: Tensor
+        self,
+        cache: DynamicCache,
+        mask: Tensor,
+        positions: Tensor,
+        last_hidden: Tensor,
+        embeds: Tensor,
+        layout: Layout,
     ) -> None:
         """mask bool [B, L], positions [3, B, L], last_hidden [B, D] of the last position, embeds [B, L, D] as read."""
         self.cache, self.mask, self.positions, self.last_hidden = cache, mask, positions, last_hidden
-        self.embeds = embeds
+        self.embeds, self.layout = embeds, layout

@@ -1,9 +1,11 @@
 """The language model's sequence: views, state, instruction, then what is to be said. Layout, positions, masks.
 
 Order (paper, Fig. 2): for each view <vision_start> tokens <vision_end>, then one state token an arm, the instruction,
-and the answer. The layout is static for a number of text tokens: what is missing is masked, not left out.
+and the answer. The layout is static for a number of text tokens: what is missing is masked. Only in training are views
+left out that no sample of a batch has: nobody attends to them, and all other positions stay.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,13 +28,21 @@ class Layout:
         return self.text.stop
 
 
-def layout(spec: ModelSpec, text_tokens: int) -> Layout:
-    """The prefix for `text_tokens` tokens of instruction. A view's slice is without its brackets."""
+def layout(spec: ModelSpec, text_tokens: int, there: Sequence[bool] = (True,) * VIEWS) -> Layout:
+    """The prefix for `text_tokens` tokens of instruction. A view's slice is without its brackets, and empty where the
+    view is left out."""
     views, at = [], 0
-    for _ in range(VIEWS):
-        views.append(slice(at + 1, at + 1 + spec.tokens_per_view))
-        at += spec.tokens_per_view + 2
+    for shown in there:
+        views.append(slice(at + 1, at + 1 + spec.tokens_per_view) if shown else slice(at, at))
+        at += (spec.tokens_per_view + 2) * shown
     return Layout(tuple(views), slice(at, at + ARMS), slice(at + ARMS, at + ARMS + text_tokens))
+
+
+def without(spec: ModelSpec, there: Sequence[bool], length: int) -> Tensor:
+    """Positions of the static prefix of that length, without the views that are left out; int64 [L]."""
+    whole = spec.tokens_per_view + 2
+    kept = [shown for shown in there for _ in range(whole)] + [True] * (length - VIEWS * whole)
+    return torch.tensor(kept).nonzero()[:, 0]
 
 
 def prefix_mask(spec: ModelSpec, view_mask: Tensor, arm_mask: Tensor, text_mask: Tensor) -> Tensor:

@@ -49,6 +49,8 @@ class TrainingSpec(Spec):
     """Share of the steps at the end over which the learning rate falls to a hundredth; ours."""
     retold: float = Field(default=0.0, ge=0, le=1)
     """Share of samples whose instruction names another object that is there: only its place is learned; ours."""
+    either_side: bool = True
+    """A single arm is mapped to left or right at random (paper, App. A)."""
     vary_pictures: bool = True
     """Other light and noise, as a robot's cameras would see it."""
     compiled: bool = False

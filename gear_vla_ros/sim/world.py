@@ -57,11 +57,9 @@ class World:
         mujoco.mj_resetData(self.model, self.data)
         for arm in self.spec.arms:
             self.command(arm.name, np.array(arm.home) + self.scene.start.get(arm.name, 0.0), 1.0)
-        for name, address in zip(self._joints, self._qpos, strict=True):
-            self.data.qpos[address] = self.data.ctrl[self._ctrl[name]]
         for thing in self.scene.things:
             self._place(thing)
-        mujoco.mj_forward(self.model, self.data)
+        self.jump()
         self.step(SETTLE_S)
         self.data.time = 0.0
 
@@ -76,6 +74,12 @@ class World:
             position = gripper.position_of(opening)
             for name, multiplier in {gripper.joint: 1.0, **gripper.mimic}.items():
                 self.data.ctrl[self._ctrl[name]] = multiplier * position
+
+    def jump(self) -> None:
+        """Arms and grippers are at once where they were commanded to."""
+        for name, address in zip(self._joints, self._qpos, strict=True):
+            self.data.qpos[address] = self.data.ctrl[self._ctrl[name]]
+        mujoco.mj_forward(self.model, self.data)
 
     def step(self, seconds: float) -> None:
         """Advance by `seconds`; what is left of a whole time step is carried on to the next call."""

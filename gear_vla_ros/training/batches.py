@@ -16,35 +16,17 @@ from gear_vla_ros.contracts import VIEW_ROLES
 from gear_vla_ros.model import text
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
 from gear_vla_ros.settings.model import NUMBERS_PER_ARM
+from gear_vla_ros.settings.training import TrainingSpec
+from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.curriculum import Permutation
 from gear_vla_ros.training.grounding import NAMED
 from gear_vla_ros.training.losses import IGNORE
-from gear_vla_ros.training.prepared import NOTHING, Prepared
+from gear_vla_ros.training.prepared import NOTHING, UNSEEN, Prepared
+from gear_vla_ros.training.sides import changed
 from gear_vla_ros.training.targets import Targets
 
 GAIN, TINT, OFFSET, NOISE = 0.25, 0.06, 0.06, 0.02
 """Of the pictures' augmentation, for values 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """inputs; actions `[B, K, D]` in m and rot6d, valid bool of the same shape; codes `[B, N]` and fast `[B, L]`, ids
-    from 0 or IGNORE; near `[B, NAMED, 2, 6]` [m] with near_known bool `[B, NAMED, 2]`, and point `[B, NAMED, 2]` in
-    the head view; words `[W]`, ids of all words of objects' names, and shown bool `[B, T, W]`, which tokens of the head
-    view show them. first, whole: where this part begins in the step's batch, and how many samples that has."""
-
-    inputs: Inputs
-    actions: Tensor
-    valid: Tensor
-    codes: Tensor
-    fast: Tensor
-    near: Tensor
-    near_known: Tensor
-    point: Tensor
-    words: Tensor
-    shown: Tensor
-    first: int
-    whole: int
 
 
 @dataclass(frozen=True)
@@ -58,21 +40,21 @@ class Source:
 class Batches:
     """Batch of a step; each of one robot, robots in turn by how many samples they have.
 
-    retold: share of samples whose instruction names another object; of those only the grounding is to be learned.
+    Of samples whose instruction was made to name another object only the grounding is to be learned.
     """
 
-    def __init__(
-        self, sources: Sequence[Source], model: GearVla, batch: int, steps: int, seed: int, retold: float, vary: bool
-    ) -> None:
-        self._sources, self._tokens, self._spec = sources, model.tokens, model.spec
-        self._batch, self._seed, self._retold, self._vary = batch, seed, retold, vary
+    def __init__(self, sources: Sequence[Source], model: GearVla, training: TrainingSpec) -> None:
+        self._sources, self._tokens, self._spec, self._training = sources, model.tokens, model.spec, training
+        self._batch, self._seed = training.batch, training.seed
         shares = np.array([len(source.samples) for source in sources], np.float64)
         names = {
             word for source in sources for names in source.samples.names for name in names for word in name.split("_")
         }
         self._words = {word: self._tokens.encode(word)[0] for word in sorted(names)}
-        self._turns = np.random.default_rng([seed, 0]).choice(len(sources), size=steps, p=shares / shares.sum())
-        self._before = np.zeros(steps, np.int64)
+        self._turns = np.random.default_rng([self._seed, 0]).choice(
+            len(sources), size=training.steps, p=shares / shares.sum()
+        )
+        self._before = np.zeros(training.steps, np.int64)
         for index in range(len(sources)):
             mine = self._turns == index
             self._before[mine] = np.arange(mine.sum())
@@ -92,11 +74,13 @@ class Batches:
         """The part of one of the processes; the batch is a multiple of their number."""
         source, rows = self.rows(step)
         random = np.random.default_rng([self._seed, 1, step])
-        retold = random.random(len(rows)) < self._retold
+        retold = random.random(len(rows)) < self._training.retold
         other, shade = random.random(len(rows)), random.random((len(rows), 3, 8))
         mine = slice(rank * len(rows) // processes, (rank + 1) * len(rows) // processes)
         grain = np.random.default_rng([self._seed, 2, step, mine.start])
-        return self._collate(source, rows[mine], mine.start, retold[mine], other[mine], shade[mine], grain)
+        batch = self._collate(source, rows[mine], mine.start, retold[mine], other[mine], shade[mine], grain)
+        one_arm = self._training.either_side and source.samples.arms.sum() == 1
+        return changed(batch) if one_arm and random.random() < 0.5 else batch
 
     def _collate(
         self,
@@ -109,26 +93,29 @@ class Batches:
         grain: np.random.Generator,
     ) -> Batch:
         samples, count = source.samples, len(rows)
+        roles = [VIEW_ROLES.index(role) for role in samples.roles]  # type: ignore[arg-type]
         near = np.zeros((count, NAMED, 2, 6), np.float32)
-        point = np.zeros((count, NAMED, 2), np.float32)
+        point = np.full((count, NAMED, len(VIEW_ROLES), 2), UNSEEN, np.float32)
         near_known = np.zeros((count, NAMED, 2), bool)
-        sentences, own = [], np.ones(count, bool)
+        sentences, names, own = [], [], np.ones(count, bool)
         for at, row in enumerate(rows.tolist()):
             named, choices = list(samples.named(row)), samples.others(row)
             sentences.append(samples.texts[samples.task[row]])
             if retold[at] and choices and named[0] != NOTHING:
                 instead = choices[int(other[at] * len(choices))]
                 sentences[-1], named[0], own[at] = samples.retold(row, instead), instead, False
+            names.append("" if named[0] == NOTHING else samples.names_of(row)[named[0]])
             for index, thing in enumerate(named):
                 if thing != NOTHING:
                     near[at, index], near_known[at, index] = samples.near[row, thing], samples.arms
-                    point[at, index] = samples.point[row, thing]
+                    point[at, index, roles] = samples.point[row, thing]
         known = samples.known[rows] & own[:, None]
         valid = known[..., None] & samples.arms.repeat(NUMBERS_PER_ARM)
         codes = np.where(own[:, None], source.targets.codes[rows], IGNORE)
         said = [source.targets.fast[row] if own[at] else [] for at, row in enumerate(rows.tolist())]
+        inputs = self._inputs(samples, rows, sentences, shade, grain)
         return Batch(
-            inputs=self._inputs(samples, rows, sentences, shade, grain),
+            inputs=inputs,
             actions=torch.from_numpy(np.where(valid, samples.actions[rows], 0.0).astype(np.float32)),
             valid=torch.from_numpy(valid),
             codes=torch.from_numpy(codes),
@@ -138,19 +125,28 @@ class Batches:
             point=torch.from_numpy(point),
             words=torch.tensor(list(self._words.values()), dtype=torch.long),
             shown=torch.from_numpy(self._shown(samples, rows)),
+            naming=self._naming(inputs.text, names),
             first=first,
             whole=self._batch,
+        )
+
+    def _naming(self, text: Tensor, names: Sequence[str]) -> Tensor:
+        ids = [[self._words[word] for word in name.split("_") if word] for name in names]
+        return torch.stack(
+            [torch.isin(row, torch.tensor(of, dtype=row.dtype)) for row, of in zip(text, ids, strict=True)]
         )
 
     def _shown(self, samples: Prepared, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         side = round(self._spec.tokens_per_view**0.5)
         at = {word: index for index, word in enumerate(self._words)}
-        shown = np.zeros((len(rows), side * side, len(at)), bool)
+        shown = np.zeros((len(rows), len(VIEW_ROLES), side * side, len(at)), bool)
         for row, sample in enumerate(rows.tolist()):
             for index, name in enumerate(samples.names_of(sample)):
-                column, line = (samples.point[sample, index] * side).astype(int)
-                if 0 <= column < side and 0 <= line < side:
-                    shown[row, line * side + column, [at[word] for word in name.split("_")]] = True
+                words = [at[word] for word in name.split("_")]
+                for role, (column, line) in zip(samples.roles, samples.point[sample, index] * side, strict=True):
+                    if 0 <= column < side and 0 <= line < side:
+                        view = VIEW_ROLES.index(role)  # type: ignore[arg-type]
+                        shown[row, view, int(line) * side + int(column), words] = True
         return shown
 
     def _inputs(
@@ -169,7 +165,7 @@ class Batches:
         for index, role in enumerate(samples.roles):
             shown = torch.from_numpy(pictures[:, index]).permute(0, 3, 1, 2).float() / 255
             view = VIEW_ROLES.index(role)  # type: ignore[arg-type]
-            views[:, view] = varied(shown, shade[:, view], grain) if self._vary else shown
+            views[:, view] = varied(shown, shade[:, view], grain) if self._training.vary_pictures else shown
         present = torch.tensor([role in samples.roles for role in VIEW_ROLES]).expand(count, -1)
         arms = torch.from_numpy(samples.arms).expand(count, -1)
         ids, mask = text.batch(self._tokens, sentences, self._spec.max_text_tokens)

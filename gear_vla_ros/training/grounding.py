@@ -6,6 +6,8 @@ values that the expert gets, where the named object and its goal are from each t
 of the network.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,8 +15,8 @@ from torch.nn import functional
 from gear_vla_ros.model.expert import Latents
 from gear_vla_ros.settings.model import ARMS, ModelSpec
 
-NEAR_M = 0.15
-"""Distances are in units of this."""
+NEAR_M, NEAREST_M = 0.15, 0.03
+"""Distances are in units of the first; errors in units of the distance, which is between the two."""
 NAMED = 2
 """The object, and where it is to go."""
 CELLS = 16
@@ -26,6 +28,13 @@ WORD_SCALE, WORD_SELDOM, WORD_POSITIVE = 8.0, 3.0, 4.0
 """Of scores of words: their scale, how seldom a word is shown where nothing is known, and the weight of one that is."""
 CELL_SHARE = 0.2
 """Weight of the cell's loss, whose unit is larger."""
+LOOKING = (1, 2)
+"""Layers of the language model in which the latents are taught where to look."""
+LOOKERS, LOOKERS_OF = (0, 1, 2), 4
+"""Head of each view, of so many."""
+LEAST_LOOK = 1e-6
+LOOK_SHARE, READ_SHARE = 0.2, 0.1
+"""Weights of that loss, whose unit is larger, and of the one on the words that are read."""
 WORD_SHARE = 4.0
 """Weight of the words' loss: most tokens show none, so that it is small."""
 
@@ -53,8 +62,13 @@ class GroundingHead(nn.Module):
 
 
 def place_loss(found: Tensor, near: Tensor, known: Tensor) -> Tensor:
-    """near: `[B, NAMED, ARMS, 6]` [m]; known: bool `[B, NAMED, ARMS]`. Scalar; 0 where nothing is known."""
-    error = functional.smooth_l1_loss(found, near / NEAR_M, reduction="none", beta=0.2).mean(dim=-1)
+    """near: `[B, NAMED, ARMS, 6]` [m]; known: bool `[B, NAMED, ARMS]`. Scalar; 0 where nothing is known.
+
+    The nearer a tool is the more counts: a centimetre decides about a grasp, and about nothing half a metre away.
+    """
+    away = near[..., :3].norm(dim=-1, keepdim=True).clamp(NEAREST_M, NEAR_M)
+    wrong = (found * NEAR_M - near) / away
+    error = functional.smooth_l1_loss(wrong, torch.zeros_like(wrong), reduction="none", beta=0.1).mean(dim=-1)
     return (error * known).sum() / known.sum().clamp_min(1)
 
 
@@ -79,9 +93,44 @@ def chunk_loss(found: Tensor, normal: Tensor, valid: Tensor) -> Tensor:
     return (error * there).sum() / there.sum().clamp_min(1)
 
 
+def look_loss(paid: Sequence[Tensor], views: Sequence[slice], point: Tensor, kept: Tensor) -> Tensor:
+    """Where the latents look: in some layers one head a view is to look at the token that shows the named object.
+
+    paid: attention of the latents in each layer `[B, H, Q, K]`; views: their slices of K, empty where there is none;
+    point: `[B, V, 2]`, shares of a view's width and height; kept: bool `[B, V]`, views that are not hidden. Scalar.
+    """
+    inside = kept & (point >= 0).all(dim=-1) & (point < 1).all(dim=-1)  # [B, V]
+    losses = []
+    for view, at in enumerate(views):
+        side = round((at.stop - at.start) ** 0.5)
+        if not side:
+            continue
+        aim = nearby_tokens(point[:, view], side)[:, None]  # [B, 1, T]
+        for layer in LOOKING:
+            head = LOOKERS[view] * paid[layer].shape[1] // LOOKERS_OF
+            log = paid[layer][:, head, :, at].float().clamp_min(LEAST_LOOK).log()  # [B, Q, T]
+            losses.append(-(log * aim).sum(dim=-1).mean(dim=-1) * inside[:, view])
+    return torch.stack(losses).sum() / (len(LOOKING) * inside.sum()).clamp_min(1)
+
+
+def read_loss(paid: Tensor, text: slice, naming: Tensor) -> Tensor:
+    """In the first layer one head is to read the words that name the object: paid `[B, H, Q, K]`; naming: bool
+    `[B, L]` of the tokens of the text. Scalar."""
+    reading = (paid[:, -1, :, text].float() * naming[:, None]).sum(dim=-1)  # [B, Q]
+    named = naming.any(dim=-1)
+    return -(reading.clamp_min(LEAST_LOOK).log().mean(dim=-1) * named).sum() / named.sum().clamp_min(1)
+
+
+def nearby_tokens(point: Tensor, side: int) -> Tensor:
+    """Shares `[..., side^2]` of the (up to four) tokens around `point` [..., 2], which add up to one: bilinear."""
+    at = (point * side - 0.5).clamp(0, side - 1)[..., None]  # [..., 2, 1]
+    share = (1 - (at - torch.arange(side, device=point.device)).abs()).clamp_min(0)  # [..., 2, side]
+    return (share[..., 1, :, None] * share[..., 0, None, :]).flatten(-2)
+
+
 def word_loss(tokens: Tensor, words: Tensor, shown: Tensor) -> Tensor:
-    """Which words each picture token shows, as GLIP aligns words and regions (Li et al. 2022): tokens `[B, T, D]` of
-    the head view, words `[W, D]` as the language model reads them, shown: bool `[B, T, W]`. Scalar.
+    """Which words each picture token shows, as GLIP aligns words and regions (Li et al. 2022): tokens `[B, T, D]`,
+    words `[W, D]` as the language model reads them, shown: bool `[B, T, W]`. Scalar.
 
     So a word is a key to the tokens that show it, before the language model has learned to look for it.
     """

@@ -5,20 +5,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gear_vla_ros.model import sequence
 from gear_vla_ros.model.dropping import Dropped, draw, language_keep
 from gear_vla_ros.model.expert import Latents
 from gear_vla_ros.model.gear_vla import GearVla
 from gear_vla_ros.model.latents import Prefix, to_vocabulary
 from gear_vla_ros.settings.training import TrainingSpec
-from gear_vla_ros.training.batches import Batch
+from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.grounding import (
     CELL_SHARE,
+    LOOK_SHARE,
+    READ_SHARE,
     WORD_SHARE,
     GroundingHead,
     cell_loss,
     chunk_loss,
+    look_loss,
     place_loss,
+    read_loss,
     word_loss,
 )
 from gear_vla_ros.training.losses import IGNORE, TargetKind, flow_matching_loss, flow_sample, token_loss
@@ -46,26 +49,31 @@ class Objective(nn.Module):
         dropped = _part(draw(self.model.spec.dropping, batch.whole, shared), batch)
         normal = self.model.statistics.normalise(batch.actions)
         if self._trains_language():
-            latents, logits, prefix = self._say(batch, dropped)
+            paid: list[Tensor] = []
+            latents, logits, prefix = self._say(batch, dropped, paid)
             parts["latent"] = self._token_loss(logits, to_ids(self.model, batch.codes), TargetKind.LATENT)
             if weights.fast > 0:
                 parts["fast"] = self._fast(batch, prefix, dropped)
             if self.grounding is not None:
                 places, cells, coarse = self.grounding(latents)
                 parts["word"] = self._words(batch, prefix)
-                parts["cell"] = cell_loss(cells, batch.point, batch.near_known.any(dim=-1))
+                parts["read"] = read_loss(paid[0], prefix.layout.text, batch.naming)
+                parts["look"] = self._looks(batch, dropped, prefix, paid)
+                parts["cell"] = cell_loss(cells, batch.point[:, :, 0], batch.near_known.any(dim=-1))
                 parts["place"] = place_loss(places, batch.near, batch.near_known)
                 parts["chunk"] = chunk_loss(coarse, normal, batch.valid)
         else:
             with torch.no_grad():
                 latents = self._say(batch, dropped)[0]
-        if self._training.flow_weight > 0:
+        if self._training.flow_weight > 0 and batch.valid.any():
             parts["flow"] = self._flow(batch, normal, latents, dropped, own)
         share = {
             "latent": weights.latent,
             "fast": weights.fast,
             "place": weights.grounding,
             "cell": CELL_SHARE * weights.grounding,
+            "look": LOOK_SHARE * weights.grounding,
+            "read": READ_SHARE * weights.grounding,
             "word": WORD_SHARE * weights.grounding,
             "chunk": weights.grounding,
             "flow": self._training.flow_weight,
@@ -74,21 +82,30 @@ class Objective(nn.Module):
         return Losses(total, {name: loss.detach() for name, loss in parts.items()})
 
     def _words(self, batch: Batch, prefix: Prefix) -> Tensor:
-        at = sequence.layout(self.model.spec, batch.inputs.text.shape[1])
         words = self.model.qwen.get_input_embeddings()(batch.words)
-        return word_loss(prefix.embeds[:, at.views[0]], words, batch.shown)
+        there = batch.inputs.view_mask  # [B, V]; a robot's batch has the same views in all samples
+        views = [view for view, at in enumerate(prefix.layout.views) if at.stop > at.start]
+        tokens = [prefix.embeds[there[:, view], prefix.layout.views[view]] for view in views]
+        shown = [batch.shown[there[:, view], view] for view in views]
+        return word_loss(torch.cat(tokens), words, torch.cat(shown))
+
+    def _looks(self, batch: Batch, dropped: Dropped, prefix: Prefix, paid: list[Tensor]) -> Tensor:
+        kept = batch.inputs.view_mask.clone()
+        kept[:, 1:] &= ~dropped.wrist[:, None]
+        kept &= batch.near_known[:, 0].any(dim=-1, keepdim=True)
+        return look_loss(paid, prefix.layout.views, batch.point[:, 0], kept)
 
     def _trains_language(self) -> bool:
         weights = self._training.weights
         return weights.latent > 0 or weights.fast > 0 or weights.grounding > 0
 
-    def _say(self, batch: Batch, dropped: Dropped) -> tuple[Latents, Tensor, Prefix]:
-        """K/V of the latent tokens; logits `[B, N, vocabulary]` about them."""
+    def _say(self, batch: Batch, dropped: Dropped, paid: list[Tensor] | None = None) -> tuple[Latents, Tensor, Prefix]:
+        """K/V of the latent tokens; logits `[B, N, vocabulary]` about them; where they looked goes into `paid`."""
         model = self.model
         if model.spec.latents.decoding == "parallel":
             prefix = model.read(batch.inputs)
             keep = self._keep(batch, prefix, dropped, model.spec.latents.tokens)
-            logits = model.latents.parallel_logits(model.qwen, prefix, attention_keep=keep)
+            logits = model.latents.parallel_logits(model.qwen, prefix, attention_keep=keep, attention_paid=paid)
             return model.latents.cached(prefix), logits, prefix
         answer = to_ids(model, batch.codes).clamp_min(model.spec.language.vocabulary)
         is_action = torch.ones(answer.shape[1], dtype=torch.bool, device=answer.device)
@@ -109,9 +126,8 @@ class Objective(nn.Module):
 
     def _keep(self, batch: Batch, prefix: Prefix, dropped: Dropped, latents: int, more: int = 0) -> Tensor:
         """Of the latent tokens, or of `more` action tokens after them."""
-        at = sequence.layout(self.model.spec, batch.inputs.text.shape[1])
         asking = torch.ones(more or latents, dtype=torch.bool, device=prefix.mask.device)
-        return language_keep(dropped, at, asking, prefix.mask.shape[1] + latents + more)
+        return language_keep(dropped, prefix.layout, asking, prefix.mask.shape[1] + latents + more)
 
     @staticmethod
     def _token_loss(logits: Tensor, targets: Tensor, kind: TargetKind) -> Tensor:

@@ -5,7 +5,7 @@ Made once a dataset and view size, beside it in `prepared/`; memory-mapped, so t
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts import VIEW_ROLES
+from gear_vla_ros.contracts import VIEW_ROLES, ViewRole
 from gear_vla_ros.contracts.naming import CONTAINER, spoken
 from gear_vla_ros.engines.arrays import SIDES, region, seen
 from gear_vla_ros.geometry import se3
@@ -27,8 +27,10 @@ from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
 HZ = 10
 """Samples a second of an episode; neighbours tell next to nothing new."""
 ARRAYS = ("views", "state", "actions", "known", "episode", "frame", "task", "near", "point")
-FORMAT = 2
+FORMAT = 3
 NOTHING = -1
+UNSEEN, LEAST_DEPTH_M = -1.0, 0.01
+"""Where a view shows what is behind its camera."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Prepared:
 
     views: uint8 [F, V, S, S, 3] of the roles in `roles`. state: [F, 2, numbers], left and right. actions:
     [F, K, 20], known: bool [F, K]. episode, frame, task: [F]. near: [F, M, 2, 6], objects' middles in each arm's tool
-    frame and base frame [m]. point: [F, M, 2], where the head view shows them, shares of its width and height. arms:
-    bool [2]. texts: of the tasks. names: of the objects, by episode.
+    frame and base frame [m]. point: [F, M, V, 2], where each view shows them, shares of its width and height; not 0 to
+    1 where it does not. arms: bool [2]. texts: of the tasks. names: of the objects, by episode.
     """
 
     robot: str
@@ -166,9 +168,8 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
     actions = np.zeros((len(rows), steps, ARMS * NUMBERS_PER_ARM), np.float32)
     known = np.zeros((len(rows), steps), bool)
     near = np.zeros((len(rows), MOST_OBJECTS, ARMS, 6), np.float32)
-    point = np.zeros((len(rows), MOST_OBJECTS, 2), np.float32)
+    point = np.full((len(rows), MOST_OBJECTS, len(roles), 2), UNSEEN, np.float32)
     model = RobotModel(robot)
-    head_T_world = se3.inverse(model.world_T_frame(robot.cameras[0].frame, {}))
     base_T_world = {arm.name: se3.inverse(model.world_T_base(arm.name)) for arm in robot.arms}
     told_state = reader.numbers(STATE).reshape(len(reader), len(robot.arms), -1)
     for at, row in enumerate(rows.tolist()):
@@ -176,7 +177,11 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
             views[at, index] = seen(reader.picture(row, role), robot, role, size)
         chunk, known[at] = reader.chunk(row, steps)
         objects = np.array(list(reader.objects(row).values())).reshape(-1, 3)
-        point[at, : len(objects)] = _points(objects, robot, head_T_world)
+        q: dict[str, NDArray[np.float64]] = {
+            arm.name: told_state[row, index, 9:-1] for index, arm in enumerate(robot.arms)
+        }
+        for index, role in enumerate(roles):
+            point[at, : len(objects), index] = points(objects, robot, role, model, q)
         for index, arm in enumerate(robot.arms):
             side = SIDES.index(arm.name)
             part = chunk.arms[arm.name]
@@ -202,11 +207,19 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
         np.save(folder / f"{name}.npy", array)
 
 
-def _points(objects: NDArray[np.float64], robot: RobotSpec, head_T_world: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`[M, 2]`: where the head view shows world points `[M, 3]`, shares of its width and height, bars included."""
-    camera = robot.cameras[0]
-    x, y, z = (objects @ head_T_world[:3, :3].T + head_T_world[:3, 3]).T
-    pixels = np.stack([camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy], axis=1)
+def points(
+    objects: NDArray[np.float64],
+    robot: RobotSpec,
+    role: ViewRole,
+    model: RobotModel,
+    q: Mapping[str, NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """`[M, 2]`: where a view shows world points `[M, 3]`, shares of its width and height, bars included."""
+    camera = next(camera for camera in robot.cameras if camera.role == role)
+    camera_T_world = se3.inverse(model.world_T_frame(camera.frame, q))
+    x, y, z = (objects @ camera_T_world[:3, :3].T + camera_T_world[:3, 3]).T
+    ahead = np.maximum(z, LEAST_DEPTH_M)
+    pixels = np.stack([camera.fx * x / ahead + camera.cx, camera.fy * y / ahead + camera.cy], axis=1)
     left, top, right, bottom = region(camera.width, camera.height, robot, camera.role)
     middle, side = np.array([left + right, top + bottom]) / 2, max(right - left, bottom - top)
-    return 0.5 + (pixels - middle) / side
+    return np.where((z > LEAST_DEPTH_M)[:, None], 0.5 + (pixels - middle) / side, UNSEEN)

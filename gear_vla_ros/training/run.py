@@ -1,5 +1,6 @@
 """From datasets and a network to a trained checkpoint, in a run's folder."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from gear_vla_ros.training import targets
 from gear_vla_ros.training.batches import Batches, Source
 from gear_vla_ros.training.objective import Objective
 from gear_vla_ros.training.prepared import Prepared
+from gear_vla_ros.training.sides import changed_numbers
 from gear_vla_ros.training.targets import Tokenizers
-from gear_vla_ros.training.trainer import MODEL, Trainer, newest_step
+from gear_vla_ros.training.trainer import MODEL, STATE, Trainer, newest_step
 
 SPEC = "training.yaml"
 STATISTICS_CHUNKS = 20_000
@@ -35,6 +37,13 @@ def network(name_or_folder: str, seed: int) -> tuple[GearVla, Path | None]:
         return GearVla(spec, make_tokens(spec)), None
     newest = newest_step(folder)
     return checkpoint.load(newest / MODEL if newest else folder), folder
+
+
+def welcome(model: GearVla, sources: Sequence[Prepared]) -> None:
+    """Give the network a new state projector for each robot that it does not know."""
+    for source in sources:
+        if source.embodiment not in model.spec.embodiments:
+            model.add_embodiment(source.embodiment, source.state.shape[-1] - 10)
 
 
 def check_sources(model: GearVla, sources: Sequence[Prepared]) -> None:
@@ -59,23 +68,29 @@ def begin(
     """Claim the run's folder, and make or find its tokenizers and statistics.
 
     Those of the run that it starts from are taken over: another scale of the actions would spoil its expert. Raises
-    ValueError when the folder belongs to a run of other settings.
+    ValueError when the folder belongs to a run of other settings, or nothing is done in any source.
     """
     file, wanted = folder / SPEC, yaml.safe_dump(training.model_dump(mode="json"), sort_keys=False)
     if file.is_file() and file.read_text(encoding="utf-8") != wanted:
         raise ValueError(f"{file}: a run of other settings; choose another folder, or go on with its settings")
     folder.mkdir(parents=True, exist_ok=True)
     before = _run_of(start)
+    acting = [source for source in sources if source.known.any()]
+    if not acting:
+        raise ValueError("data: rendered scenes alone, in which nothing is done; give a dataset of episodes with them")
     if before is None:
-        fit_statistics(model, sources)
+        fit_statistics(model, acting, training.either_side)
     fitted = folder if (folder / targets.FAST).is_file() else before
     if fitted is not None:
         tokenizers = Tokenizers.load(fitted)
     else:
-        tokenizers = targets.fit(sources, model.spec, tokenizer_steps, training.seed, told)
+        tokenizers = targets.fit(acting, model.spec, tokenizer_steps, training.seed, told)
     tokenizers.save(folder)
     file.write_text(wanted, encoding="utf-8")
     kept = [folder / f"targets_{at}_{source.robot}_{len(source)}.npz" for at, source in enumerate(sources)]
+    for kept_file in kept:
+        if before is not None and not kept_file.is_file() and (before / kept_file.name).is_file():
+            shutil.copyfile(before / kept_file.name, kept_file)
     return [
         Source(source, targets.targets(source, tokenizers, file)) for source, file in zip(sources, kept, strict=True)
     ]
@@ -87,8 +102,8 @@ def _run_of(folder: Path | None) -> Path | None:
     return next((place for place in places if (place / targets.FAST).is_file()), None)
 
 
-def fit_statistics(model: GearVla, sources: Sequence[Prepared]) -> None:
-    """Ranges of the actions, over as many chunks of each robot."""
+def fit_statistics(model: GearVla, sources: Sequence[Prepared], either_side: bool) -> None:
+    """Ranges of the actions, over as many chunks of each robot; of a single arm for both sides if it may be either."""
     random, chunks, valid = np.random.default_rng(0), [], []
     for source in sources:
         count = min(len(source), STATISTICS_CHUNKS // len(sources))
@@ -96,13 +111,22 @@ def fit_statistics(model: GearVla, sources: Sequence[Prepared]) -> None:
         chunks.append(torch.from_numpy(source.actions[rows]))
         there = source.known[rows][..., None] & source.arms.repeat(NUMBERS_PER_ARM)
         valid.append(torch.from_numpy(there))
+        if either_side and source.arms.sum() == 1:
+            chunks.append(changed_numbers(chunks[-1]))
+            valid.append(changed_numbers(valid[-1]))
     model.statistics.fit(torch.cat(chunks), torch.cat(valid))
 
 
-def trainer(model: GearVla, sources: Sequence[Source], training: TrainingSpec, folder: Path, cpu: bool) -> Trainer:
-    """Ready to run; heads that only training has begin at the stage's seed."""
+def trainer(
+    model: GearVla, start: Path | None, sources: Sequence[Source], training: TrainingSpec, folder: Path, cpu: bool
+) -> Trainer:
+    """Ready to run; the grounding head is that of the run that it starts from, or begins at the stage's seed."""
     torch.manual_seed(training.seed)
-    batches = Batches(
-        sources, model, training.batch, training.steps, training.seed, training.retold, training.vary_pictures
-    )
-    return Trainer(Objective(model, training), batches, training, folder, cpu)
+    objective = Objective(model, training)
+    before = _run_of(start)
+    newest = None if before is None else newest_step(before)
+    if objective.grounding is not None and newest is not None:
+        trained = torch.load(newest / STATE, weights_only=True, map_location="cpu")["grounding"]
+        if trained:
+            objective.grounding.load_state_dict(trained)
+    return Trainer(objective, Batches(sources, model, training), training, folder, cpu)

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gear_vla_ros.model.causal_vqvae import CausalVqVae
 from gear_vla_ros.model.fast_tokenizer import FastTokenizer
 from gear_vla_ros.model.latent_tokenizer import LatentActionTokenizer, prepare_frames
 from gear_vla_ros.model.latent_tokenizer_spec import LatentTokenizerSpec
 from gear_vla_ros.settings.model import NUMBERS_PER_ARM, ModelSpec
-from gear_vla_ros.training.attention import attention_for
 from gear_vla_ros.training.losses import IGNORE
 from gear_vla_ros.training.prepared import Prepared
 from gear_vla_ros.training.vqvae import vqvae_step
@@ -67,6 +67,8 @@ def targets(source: Prepared, tokenizers: Tokenizers, kept: Path | None = None) 
         with np.load(kept) as found:
             fast = np.split(found["fast"], np.cumsum(found["lengths"])[:-1])
             return Targets(found["codes"], [ids.tolist() for ids in fast])
+    if not source.known.any():
+        return Targets(np.full((len(source), _tokens(tokenizers)), IGNORE), [[]] * len(source))
     dims = source.arms.repeat(NUMBERS_PER_ARM)
     fast_ids = [
         tokenizers.fast.encode(chunk, dims) if known.all() else []
@@ -97,7 +99,7 @@ def _fit_latent(
     for step in range(steps):
         at = int(random.choice(len(sources), p=shares / shares.sum()))
         rows = clips[at][random.integers(len(clips[at]), size=CLIPS)]
-        with attention_for(torch.device("cpu")):
+        with sdpa_kernel([SDPBackend.MATH]):  # of short sequences the fused kernel's backward pass is slow on a CPU
             loss = vqvae_step(
                 model, optimizer, _head(sources[at], rows.ravel()).reshape(*rows.shape, *_picture(sources[at]))
             )
@@ -114,6 +116,11 @@ def _clips(source: Prepared, sizes: LatentTokenizerSpec) -> NDArray[np.int64]:
             f"{source.robot}: no episode goes on for {sizes.transitions / sizes.rate_hz:g} s; record longer"
         )
     return np.stack(whole)
+
+
+def _tokens(tokenizers: Tokenizers) -> int:
+    spec = tokenizers.latent.spec
+    return spec.transitions * spec.codes
 
 
 @torch.inference_mode()

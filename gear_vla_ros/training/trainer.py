@@ -23,8 +23,8 @@ from torch import Tensor
 from gear_vla_ros.model import checkpoint
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training import groups
-from gear_vla_ros.training.attention import attention_for
-from gear_vla_ros.training.batches import Batch, Batches
+from gear_vla_ros.training.batch import Batch
+from gear_vla_ros.training.batches import Batches
 from gear_vla_ros.training.objective import Objective
 
 MODEL, STATE, STEP = "model", "state.pt", "step.json"
@@ -85,7 +85,7 @@ class Trainer:
         """All steps from the newest one that was saved; the folder of the last one."""
         begin = self._resume()
         self._objective.train()
-        with self._log() as log:
+        with self._log(begin) as log:
             begun = time.monotonic()
             for step in range(begin, self._training.steps):
                 parts = self._step(step)
@@ -108,10 +108,9 @@ class Trainer:
         own = _generator(accelerator.device, training.seed, step, rank)
         for group in self._optimiser.param_groups:
             group["lr"] = training.learning_rate_at(step)
-        with attention_for(accelerator.device):
-            with accelerator.autocast():
-                losses = self._objective(batch, shared, own)
-            accelerator.backward(losses.total)
+        with accelerator.autocast():
+            losses = self._objective(batch, shared, own)
+        accelerator.backward(losses.total)
         accelerator.clip_grad_norm_(self._learning, training.clip_norm)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
@@ -154,16 +153,18 @@ class Trainer:
         return final
 
     @contextmanager
-    def _log(self) -> Iterator[Told]:
-        """Lines of metrics.jsonl and TensorBoard's scalars, by the first process."""
+    def _log(self, begin: int) -> Iterator[Told]:
+        """Lines of metrics.jsonl and TensorBoard's scalars from step `begin` on, by the first process."""
         if not self._accelerator.is_main_process:
             yield lambda progress: None
             return
         from torch.utils.tensorboard import SummaryWriter
 
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "metrics.jsonl").open("a", encoding="utf-8") as lines:
-            writer = SummaryWriter(str(self._folder))  # type: ignore[no-untyped-call]
+        file = self._folder / "metrics.jsonl"
+        _forget(file, begin)
+        with file.open("a", encoding="utf-8") as lines:
+            writer = SummaryWriter(str(self._folder), purge_step=begin + 1)  # type: ignore[no-untyped-call]
 
             def log(progress: Progress) -> None:
                 numbers = {**progress.parts, "samples_per_s": round(progress.samples_per_s, 2)}
@@ -176,6 +177,13 @@ class Trainer:
                 yield log
             finally:
                 writer.close()  # type: ignore[no-untyped-call]
+
+
+def _forget(file: Path, after: int) -> None:
+    """Lines of steps that a cut run made after the last one it saved; they are made again."""
+    if file.is_file():
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        file.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= after), encoding="utf-8")
 
 
 def _generator(device: torch.device, *key: int) -> torch.Generator:

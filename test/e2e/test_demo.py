@@ -12,6 +12,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from gear_vla_ros.cli.shipped import shipped_for
 from gear_vla_ros.settings import robot_names
 
 LIMIT_S = 150
@@ -74,6 +75,21 @@ def test_expert_lifts_the_named_cube(robot, tmp_path):
 
 
 @pytest.mark.e2e
+@pytest.mark.parametrize("robot", [name for name in robot_names() if shipped_for(name)])
+def test_the_shipped_policy_lifts_the_named_cube(robot, tmp_path):
+    """It does not always (docs/policy.md), so that it may try again twice; three failures in a row are a fault."""
+    printed = []
+    for attempt in range(3):
+        done, episode = demo(tmp_path / str(attempt), "--robot", robot, "--time-limit", "25")
+        printed.append(done.stdout + done.stderr)
+        assert f"policy: gear_vla {shipped_for(robot)}" in done.stdout
+        if done.returncode == 0:
+            break
+    report = json.loads((episode / "report.json").read_text())
+    assert report["success"] and "red" in report["reason"], printed[-1]
+
+
+@pytest.mark.e2e
 def test_the_exported_network_runs_through_the_same_path(tmp_path):
     """Random weights lift nothing: the run fails as a task, and every part of the path is at work."""
     bundle = tmp_path / "bundle"
@@ -94,6 +110,6 @@ def test_the_exported_network_runs_through_the_same_path(tmp_path):
 
 @pytest.mark.e2e
 def test_an_instruction_that_cannot_be_followed_is_refused_in_one_line(tmp_path):
-    done, _ = demo(tmp_path, "--instruction", "make me a coffee", "--time-limit", "5")
+    done, _ = demo(tmp_path, "--policy", "expert", "--instruction", "make me a coffee", "--time-limit", "5")
     assert done.returncode == 1
     assert "instruction refused" in done.stdout, done.stdout

@@ -94,6 +94,22 @@ def test_what_a_padded_view_or_arm_holds_changes_nothing(model, missing):
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize("views", [(True, False, True), (True, True, False), (True, False, False)])
+def test_training_leaves_out_views_that_no_sample_has_and_nothing_changes(model, views):
+    given = inputs(model, views=views)
+    with torch.inference_mode():
+        whole = model.read(given)
+        model.train()
+        short = model.read(given)
+        model.eval()
+        (ids, latents), (others, theirs) = model.decode(whole), model.decode(short)
+    assert short.embeds.shape[1] == whole.embeds.shape[1] - (3 - sum(views)) * (model.spec.tokens_per_view + 2)
+    torch.testing.assert_close(short.embeds[:, short.layout.text], whole.embeds[:, whole.layout.text])
+    torch.testing.assert_close(short.embeds[:, short.layout.views[0]], whole.embeds[:, whole.layout.views[0]])
+    assert torch.equal(ids, others)
+    torch.testing.assert_close([*latents.keys, *latents.values], [*theirs.keys, *theirs.values])
+
+
 def test_a_view_that_is_there_changes_everything(model):
     given = inputs(model)
     views = given.views.clone()

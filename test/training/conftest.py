@@ -13,4 +13,4 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def samples(dataset):
-    return prepare(dataset, 112)
+    return prepare(dataset, 96)

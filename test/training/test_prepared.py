@@ -28,7 +28,7 @@ def test_a_sample_is_the_frame_s_picture_state_and_chunk(dataset, samples):
     at = len(samples) // 2
     frame = reader.sample(int(reader.learnable()[at]))
     for index, role in enumerate(samples.roles):
-        np.testing.assert_array_equal(samples.views[at, index], seen(frame.images[role], ROBOT, role, 112))
+        np.testing.assert_array_equal(samples.views[at, index], seen(frame.images[role], ROBOT, role, 96))
     arm, chunk = frame.arms["right"], frame.chunk.arms["right"]
     told = [*se3.to_xyz_rot6d(arm.base_T_tcp), *arm.q, arm.gripper]
     np.testing.assert_allclose(samples.state[at, 1], told, atol=1e-5)
@@ -60,18 +60,18 @@ def test_a_clip_ends_with_its_episode(samples):
 
 def test_it_is_made_once_and_again_when_the_dataset_is_another(dataset, samples):
     told = []
-    prepare(dataset, 112, lambda at, total: told.append(at))
+    prepare(dataset, 96, lambda at, total: told.append(at))
     assert told == []
-    about = dataset / "prepared" / "112px" / "about.json"
+    about = dataset / "prepared" / "96px" / "about.json"
     about.write_text(json.dumps(json.loads(about.read_text()) | {"frames": 1}))
-    prepare(dataset, 112, lambda at, total: told.append(at))
+    prepare(dataset, 96, lambda at, total: told.append(at))
     assert told[-1] == len(samples)
 
 
-@pytest.mark.parametrize("size", [56])
+@pytest.mark.parametrize("size", [48])
 def test_another_view_size_stands_beside_it(dataset, size):
     assert prepare(dataset, size).views.shape[2:] == (size, size, 3)
-    assert sorted(path.name for path in (dataset / "prepared").iterdir()) == ["112px", "56px"]
+    assert sorted(path.name for path in (dataset / "prepared").iterdir()) == ["48px", "96px"]
 
 
 def test_the_head_view_shows_an_object_s_colour_where_it_is_said_to_be(samples):
@@ -82,7 +82,7 @@ def test_the_head_view_shows_an_object_s_colour_where_it_is_said_to_be(samples):
         view = samples.views[row, samples.roles.index("head")].astype(float)
         for index, name in enumerate(names):
             colour = np.array(RGB[name.split("_")[0]])
-            column, line = (samples.point[row, index] * 112).astype(int)
+            column, line = (samples.point[row, index, 0] * 96).astype(int)
             patch = view[max(0, line - 4) : line + 5, max(0, column - 4) : column + 5].reshape(-1, 3)
             alike = patch @ colour / np.linalg.norm(patch, axis=1).clip(1) / np.linalg.norm(colour)
             found += bool((alike > 0.97).any())

@@ -28,8 +28,10 @@ def stage(**changed):
 def train(samples, folder, training, start="demo", save_every=100, stop_at=None):
     """The trainer's run; stop_at: end as a kill would after that step."""
     model, begun = runs.network(start, training.seed)
-    sources = runs.begin(model, begun, [samples], training, folder, 3, lambda at, left: None)
-    trainer = runs.trainer(model, sources, training, folder, cpu=True)
+    sources = runs.begin(
+        model, begun, samples if isinstance(samples, list) else [samples], training, folder, 3, lambda at, left: None
+    )
+    trainer = runs.trainer(model, begun, sources, training, folder, cpu=True)
     losses = []
 
     def told(progress):
@@ -57,7 +59,8 @@ def whole(samples, tmp_path_factory):
 
 def test_all_losses_of_the_model_are_trained(whole):
     folder, losses = whole
-    assert [sorted(step) for step in losses] == [["cell", "chunk", "fast", "flow", "latent", "place", "word"]] * 4
+    names = ["cell", "chunk", "fast", "flow", "latent", "look", "place", "word"]
+    assert [sorted(step) for step in losses] == [names] * 4
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert all(line[name] == step[name] for line, step in zip(lines, losses, strict=True) for name in step)
@@ -72,6 +75,8 @@ def test_a_run_that_was_cut_goes_on_to_the_same_bits(samples, whole, tmp_path):
     assert first == losses[:3] and second == losses[2:]
     mine, theirs = weights(tmp_path), weights(whole[0])
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    lines = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == [1, 2, 3, 4], "the step that was made twice stands there once"
 
 
 def test_a_step_that_was_cut_while_it_was_saved_is_not_gone_on_with(samples, whole, tmp_path):

@@ -1,0 +1,30 @@
+"""What one step of training is computed from."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gear_vla_ros.model.gear_vla import Inputs
+
+
+@dataclass(frozen=True)
+class Batch:
+    """inputs; actions `[B, K, D]` in m and rot6d, valid bool of the same shape; codes `[B, N]` and fast `[B, L]`, ids
+    from 0 or IGNORE; near `[B, NAMED, 2, 6]` [m] with near_known bool `[B, NAMED, 2]`, and point `[B, NAMED, V, 2]`,
+    where each view shows them, shares of its width and height; words `[W]`, ids of all words of objects' names, and
+    shown bool `[B, V, T, W]`, which tokens show them; naming bool `[B, L]`, tokens of the text that name the object.
+    first, whole: where this part begins in the step's batch, and how many samples that has."""
+
+    inputs: Inputs
+    actions: Tensor
+    valid: Tensor
+    codes: Tensor
+    fast: Tensor
+    near: Tensor
+    near_known: Tensor
+    point: Tensor
+    words: Tensor
+    shown: Tensor
+    naming: Tensor
+    first: int
+    whole: int

@@ -1,0 +1,37 @@
+"""Which policy drives when nobody says."""
+
+import pytest
+
+from gear_vla_ros.cli.shipped import chosen, shipped_for
+from gear_vla_ros.engines.opening import open_engine
+from gear_vla_ros.settings import robot_names
+from gear_vla_ros.settings.paths import policy_folder, share_dir
+
+MOST_BYTES = 40e6
+
+
+def test_what_is_said_is_what_drives():
+    assert chosen("expert", "", "franka") == ("expert", "")
+    assert chosen("gear_vla", "somewhere", "franka") == ("gear_vla", "somewhere")
+    assert chosen("auto", "somewhere", "franka") == ("gear_vla", "somewhere")
+
+
+def test_without_a_word_the_learned_policy_drives_the_robots_it_is_for():
+    assert shipped_for("franka")
+    assert chosen("auto", "", "franka") == ("gear_vla", shipped_for("franka"))
+    assert chosen("auto", "", "/nowhere/robot.yaml") == ("expert", "")
+
+
+@pytest.mark.parametrize("robot", [name for name in robot_names() if shipped_for(name)])
+def test_shipped_policies_are_whole_and_small(robot):
+    """Files, hashes and parity are checked as a node does."""
+    folder = policy_folder(shipped_for(robot))
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < MOST_BYTES
+    opened = open_engine(folder.name, robot)
+    assert not opened.refused
+    opened.engine.close()
+
+
+def test_all_shipped_policies_are_for_robots_that_there_are():
+    folders = [path for path in (share_dir() / "config" / "policies").iterdir() if path.is_dir()]
+    assert folders and {path.name for path in folders} == {shipped_for(name) for name in robot_names()} - {""}

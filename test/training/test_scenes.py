@@ -1,0 +1,58 @@
+"""Rendered scenes: what they say of places is what is there, and training takes them beside episodes."""
+
+import numpy as np
+import pytest
+from test_trainer import stage, train
+
+from gear_vla_ros.sim.scene import RGB
+from gear_vla_ros.training.scenes import STATES, Wanted, load, render, write
+
+SIZE = 96
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenes") / "scenes"
+    return folder, write(folder, "franka", "lift", SIZE, render(Wanted("franka", "lift", [7, 8, 9], SIZE)))
+
+
+def test_views_show_objects_where_they_are_said_to_be(rendered):
+    """Some are behind the arm."""
+    _, samples = rendered
+    assert len(samples) == 3 * STATES and samples.roles == ("head", "right_wrist")
+    seen = shown = 0
+    for row in range(len(samples)):
+        for index, name in enumerate(samples.names_of(row)):
+            colour = np.array(RGB[name.split("_")[0]])
+            for view in range(len(samples.roles)):
+                column, line = (samples.point[row, index, view] * SIZE).astype(int)
+                if 4 <= column < SIZE - 4 and 24 <= line < SIZE - 24:
+                    patch = samples.views[row, view, line - 3 : line + 4, column - 3 : column + 4].reshape(-1, 3)
+                    alike = patch @ colour / np.linalg.norm(patch.astype(float), axis=1).clip(1)
+                    shown += bool((alike > 0.95 * np.linalg.norm(colour)).any())
+                    seen += 1
+    assert seen > 30 and shown > 0.7 * seen, f"{shown} of {seen}"
+
+
+def test_places_are_told_from_the_tool_and_from_the_base(rendered):
+    _, samples = rendered
+    for row in range(len(samples)):
+        state, near = samples.state[row, 1], samples.near[row, :3, 1]
+        x, y = state[3:6], state[6:9]
+        base_T_tcp = np.stack([x, y, np.cross(x, y)], axis=1)
+        np.testing.assert_allclose(near[:, :3] @ base_T_tcp.T + state[:3], near[:, 3:], atol=1e-4)
+
+
+def test_a_folder_is_read_as_it_was_written_and_for_its_size_alone(rendered):
+    folder, samples = rendered
+    again = load(folder, SIZE)
+    assert again.texts == samples.texts and again.names == samples.names
+    np.testing.assert_array_equal(again.views, samples.views)
+    with pytest.raises(ValueError, match="views of 96 px, the network has 112"):
+        load(folder, 112)
+
+
+def test_training_takes_scenes_beside_episodes(rendered, samples, tmp_path):
+    losses = train([samples, rendered[1]], tmp_path, stage(steps=8))
+    assert {"flow" in step for step in losses} == {True, False}
+    assert all(np.isfinite(value) for step in losses for value in step.values())
