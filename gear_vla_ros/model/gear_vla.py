@@ -166,19 +166,25 @@ class GearVla(nn.Module):
         return self.latents.decode(self.qwen, prefix)
 
     def teach(
-        self, inputs: Inputs, answer: Tensor, is_action: Tensor, dropped: Dropped | None = None
+        self,
+        inputs: Inputs,
+        answer: Tensor,
+        is_action: Tensor,
+        dropped: Dropped | None = None,
+        paid: list[Tensor] | None = None,
     ) -> tuple[Tensor, Prefix]:
         """Teacher forcing with `answer` [B, M] (ids of the vocabulary): logits [B, M + 1, vocabulary], and the prefix.
 
         logits[:, i] are about answer[:, i]; the last ones about what follows. `latents.cached` gives the K/V of an
         answer that begins with the latent tokens. is_action: bool [M], true for latent action and FAST tokens; from
-        those `dropped` is hidden.
+        those `dropped` is hidden. paid: gets the attention of the answer in each layer, if `dropped` is given.
         """
         prefix = self.read(inputs)
         count = answer.shape[1]
         keep: dict[str, Any] = {}
         if dropped is not None:
             keep["attention_keep"] = language_keep(dropped, prefix.layout, is_action, prefix.mask.shape[1] + count)
+            keep["attention_paid"] = paid
         embeds = self.qwen.get_input_embeddings()(answer)
         hidden = self.latents.continue_with(self.qwen, prefix, embeds, **keep)
         logits: Tensor = self.qwen.lm_head(torch.cat([prefix.last_hidden[:, None], hidden], dim=1))

@@ -50,7 +50,8 @@ class Batches:
         names = {
             word for source in sources for names in source.samples.names for name in names for word in name.split("_")
         }
-        self._words = {word: self._tokens.encode(word)[0] for word in sorted(names)}
+        ids = {word: self._tokens.encode(word) for word in sorted(names)}
+        self._words = {word: pieces[0] for word, pieces in ids.items() if len(pieces) == 1}
         self._turns = np.random.default_rng([self._seed, 0]).choice(
             len(sources), size=training.steps, p=shares / shares.sum()
         )
@@ -131,7 +132,7 @@ class Batches:
         )
 
     def _naming(self, text: Tensor, names: Sequence[str]) -> Tensor:
-        ids = [[self._words[word] for word in name.split("_") if word] for name in names]
+        ids = [[self._words[word] for word in name.split("_") if word in self._words] for name in names]
         return torch.stack(
             [torch.isin(row, torch.tensor(of, dtype=row.dtype)) for row, of in zip(text, ids, strict=True)]
         )
@@ -142,7 +143,7 @@ class Batches:
         shown = np.zeros((len(rows), len(VIEW_ROLES), side * side, len(at)), bool)
         for row, sample in enumerate(rows.tolist()):
             for index, name in enumerate(samples.names_of(sample)):
-                words = [at[word] for word in name.split("_")]
+                words = [at[word] for word in name.split("_") if word in at]
                 for role, (column, line) in zip(samples.roles, samples.point[sample, index] * side, strict=True):
                     if 0 <= column < side and 0 <= line < side:
                         view = VIEW_ROLES.index(role)  # type: ignore[arg-type]

@@ -28,8 +28,8 @@ WORD_SCALE, WORD_SELDOM, WORD_POSITIVE = 8.0, 3.0, 4.0
 """Of scores of words: their scale, how seldom a word is shown where nothing is known, and the weight of one that is."""
 CELL_SHARE = 0.2
 """Weight of the cell's loss, whose unit is larger."""
-LOOKING = (1, 2)
-"""Layers of the language model in which the latents are taught where to look."""
+LOOKING = slice(1, 3)
+"""Layers of the language model in which the latents are taught where to look: after the one that reads."""
 LOOKERS, LOOKERS_OF = (0, 1, 2), 4
 """Head of each view, of so many."""
 LEAST_LOOK = 1e-6
@@ -106,11 +106,11 @@ def look_loss(paid: Sequence[Tensor], views: Sequence[slice], point: Tensor, kep
         if not side:
             continue
         aim = nearby_tokens(point[:, view], side)[:, None]  # [B, 1, T]
-        for layer in LOOKING:
-            head = LOOKERS[view] * paid[layer].shape[1] // LOOKERS_OF
-            log = paid[layer][:, head, :, at].float().clamp_min(LEAST_LOOK).log()  # [B, Q, T]
+        for weights in paid[LOOKING]:
+            head = LOOKERS[view] * weights.shape[1] // LOOKERS_OF
+            log = weights[:, head, :, at].float().clamp_min(LEAST_LOOK).log()  # [B, Q, T]
             losses.append(-(log * aim).sum(dim=-1).mean(dim=-1) * inside[:, view])
-    return torch.stack(losses).sum() / (len(LOOKING) * inside.sum()).clamp_min(1)
+    return torch.stack(losses).sum() / (len(paid[LOOKING]) * inside.sum()).clamp_min(1)
 
 
 def read_loss(paid: Tensor, text: slice, naming: Tensor) -> Tensor:

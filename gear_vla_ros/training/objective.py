@@ -56,9 +56,11 @@ class Objective(nn.Module):
                 parts["fast"] = self._fast(batch, prefix, dropped)
             if self.grounding is not None:
                 places, cells, coarse = self.grounding(latents)
-                parts["word"] = self._words(batch, prefix)
-                parts["read"] = read_loss(paid[0], prefix.layout.text, batch.naming)
-                parts["look"] = self._looks(batch, dropped, prefix, paid)
+                if batch.words.numel():
+                    parts["word"] = self._words(batch, prefix)
+                    parts["read"] = read_loss(paid[0], prefix.layout.text, batch.naming)
+                if len(paid) > 1:
+                    parts["look"] = self._looks(batch, dropped, prefix, paid)
                 parts["cell"] = cell_loss(cells, batch.point[:, :, 0], batch.near_known.any(dim=-1))
                 parts["place"] = place_loss(places, batch.near, batch.near_known)
                 parts["chunk"] = chunk_loss(coarse, normal, batch.valid)
@@ -109,7 +111,7 @@ class Objective(nn.Module):
             return model.latents.cached(prefix), logits, prefix
         answer = to_ids(model, batch.codes).clamp_min(model.spec.language.vocabulary)
         is_action = torch.ones(answer.shape[1], dtype=torch.bool, device=answer.device)
-        logits, prefix = model.teach(batch.inputs, answer, is_action, dropped)
+        logits, prefix = model.teach(batch.inputs, answer, is_action, dropped, paid)
         return model.latents.cached(prefix), logits[:, :-1], prefix
 
     def _fast(self, batch: Batch, prefix: Prefix, dropped: Dropped) -> Tensor:

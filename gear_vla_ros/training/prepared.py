@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.task)
+
+    @property
+    def digest(self) -> str:
+        """Of the samples' order and states: the same for the same data."""
+        parts = (np.ascontiguousarray(part).tobytes() for part in (self.episode, self.frame, self.state))
+        return blake2b(b"".join(parts), digest_size=8).hexdigest()
 
     def named(self, row: int) -> tuple[int, int]:
         """Which of the episode's objects a sample's instruction names, and into which container; NOTHING: none."""

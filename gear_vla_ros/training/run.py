@@ -87,10 +87,11 @@ def begin(
         tokenizers = targets.fit(acting, model.spec, tokenizer_steps, training.seed, told)
     tokenizers.save(folder)
     file.write_text(wanted, encoding="utf-8")
-    kept = [folder / f"targets_{at}_{source.robot}_{len(source)}.npz" for at, source in enumerate(sources)]
-    for kept_file in kept:
-        if before is not None and not kept_file.is_file() and (before / kept_file.name).is_file():
-            shutil.copyfile(before / kept_file.name, kept_file)
+    kept = [folder / f"targets_{source.robot}_{source.digest}.npz" for source in sources]
+    for mine in kept:
+        made = None if before is None else before / mine.name
+        if made is not None and made.is_file() and not mine.is_file():
+            shutil.copyfile(made, mine)
     return [
         Source(source, targets.targets(source, tokenizers, file)) for source, file in zip(sources, kept, strict=True)
     ]

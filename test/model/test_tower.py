@@ -38,9 +38,10 @@ def test_windows_of_several_sizes_are_refused():
         Tower(model.qwen.model.visual, vision, 112)
 
 
-def test_a_view_that_no_sample_has_costs_nothing_and_changes_nothing(views):
+def test_a_view_that_no_sample_has_costs_nothing_and_changes_nothing():
     model = network("demo")
-    three = torch.rand(2, 3, 3, 112, 112, generator=torch.Generator().manual_seed(2))
+    size = model.spec.view_size
+    three = torch.rand(2, 3, 3, size, size, generator=torch.Generator().manual_seed(2))
     one_missing = torch.tensor([[True, False, True]] * 2)
     with torch.inference_mode():
         seen = model.see(three, one_missing)
@@ -49,15 +50,15 @@ def test_a_view_that_no_sample_has_costs_nothing_and_changes_nothing(views):
     torch.testing.assert_close(seen, mixed[:2], atol=1e-5, rtol=1e-4)
 
 
-def test_a_patch_of_one_colour_is_told_from_another(views):
+def test_a_patch_of_one_colour_is_told_from_another():
     model = network("demo")
     stem = model.qwen.model.visual.patch_embed
-    red, blue = torch.zeros(2, 64, 3, 14 * 14).unbind(0)
+    red, blue = torch.zeros(2, len(stem.place), 3, stem.patch**2).unbind(0)
     red[:, 0], blue[:, 2] = 1.0, 1.0
     assert (stem(red.flatten(1)) - stem(blue.flatten(1))).abs().max() > 0.05
 
 
 def test_one_picture_s_patches_are_told_apart_by_where_they_are():
     stem = network("demo").qwen.model.visual.patch_embed
-    grey = stem(torch.full((64, 3 * 14 * 14), 0.5))
+    grey = stem(torch.full((len(stem.place), 3 * stem.patch**2), 0.5))
     assert torch.pdist(grey).min() > 0.01

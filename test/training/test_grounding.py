@@ -16,7 +16,7 @@ SHARES = st.floats(0, 1, exclude_max=True)
 def attention(tokens: dict[int, int]) -> list[torch.Tensor]:
     """All that the heads of views look at: one key each."""
     paid = []
-    for _ in range(max(LOOKING) + 1):
+    for _ in range(LOOKING.stop):
         weights = torch.full((1, HEADS, LATENTS, 25), 1e-3)
         for view, key in tokens.items():
             weights[:, LOOKERS[view], :, key] = 1.0

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from gear_vla_ros.model import checkpoint
+from gear_vla_ros.settings.model import load_model_spec
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training import run as runs
+from gear_vla_ros.training.prepared import prepare
 from gear_vla_ros.training.trainer import MODEL, newest_step, saved_steps
 
 LIMIT_S = 170
@@ -59,12 +61,19 @@ def whole(samples, tmp_path_factory):
 
 def test_all_losses_of_the_model_are_trained(whole):
     folder, losses = whole
-    names = ["cell", "chunk", "fast", "flow", "latent", "look", "place", "word"]
+    names = ["cell", "chunk", "fast", "flow", "latent", "look", "place", "read", "word"]
     assert [sorted(step) for step in losses] == [names] * 4
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert all(line[name] == step[name] for line, step in zip(lines, losses, strict=True) for name in step)
     assert list(folder.glob("events.out.tfevents.*"))
+
+
+def test_grounding_is_taught_to_networks_that_decode_one_by_one_and_spell_words(dataset, tmp_path):
+    """tiny: words are bytes there, none of them one id."""
+    spec = load_model_spec("tiny")
+    losses = train(prepare(dataset, spec.view_size), tmp_path, stage(steps=1), start="tiny")
+    assert "look" in losses[0] and "word" not in losses[0] and "read" not in losses[0]
 
 
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(samples, whole, tmp_path):
