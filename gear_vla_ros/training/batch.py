@@ -13,7 +13,8 @@ class Batch:
     from 0 or IGNORE; near `[B, NAMED, 2, 6]` [m] with near_known bool `[B, NAMED, 2]`, and point `[B, NAMED, V, 2]`,
     where each view shows them, shares of its width and height; words `[W]`, ids of all words of objects' names, and
     shown bool `[B, V, T, W]`, which tokens show them; naming bool `[B, L]`, tokens of the text that name the object.
-    first, whole: where this part begins in the step's batch, and how many samples that has."""
+    acting: whether anything is done in the robot's data, the same in all processes. first, whole: where this part
+    begins in the step's batch, and how many samples that has."""
 
     inputs: Inputs
     actions: Tensor
@@ -26,5 +27,6 @@ class Batch:
     words: Tensor
     shown: Tensor
     naming: Tensor
+    acting: bool
     first: int
     whole: int

@@ -127,6 +127,7 @@ class Batches:
             words=torch.tensor(list(self._words.values()), dtype=torch.long),
             shown=torch.from_numpy(self._shown(samples, rows)),
             naming=self._naming(inputs.text, names),
+            acting=samples.acting,
             first=first,
             whole=self._batch,
         )

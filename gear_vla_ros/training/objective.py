@@ -67,7 +67,7 @@ class Objective(nn.Module):
         else:
             with torch.no_grad():
                 latents = self._say(batch, dropped)[0]
-        if self._training.flow_weight > 0 and batch.valid.any():
+        if self._training.flow_weight > 0 and (batch.acting or not parts):
             parts["flow"] = self._flow(batch, normal, latents, dropped, own)
         share = {
             "latent": weights.latent,

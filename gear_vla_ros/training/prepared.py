@@ -5,8 +5,9 @@ Made once a dataset and view size, beside it in `prepared/`; memory-mapped, so t
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,11 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.task)
 
+    @cached_property
+    def acting(self) -> bool:
+        """Whether anything is done in any sample; not in rendered scenes."""
+        return bool(self.known.any())
+
     @property
     def digest(self) -> str:
         """Of the samples' order and states: the same for the same data."""
@@ -120,17 +126,23 @@ def prepare(dataset: Path, view_size: int, told: Callable[[int, int], None] = la
         (partial / "about.json").write_text(json.dumps(about))
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
     reader.close()
+    return opened(folder, robot, about["roles"], reader.tasks, about["names"], reader.fps)
+
+
+def opened(
+    folder: Path, robot: RobotSpec, roles: Sequence[str], texts: Sequence[str], names: Sequence[Sequence[str]], fps: int
+) -> Prepared:
+    """The arrays of a folder, mapped into memory, with what is said of them."""
     return Prepared(
         robot=robot.name,
         embodiment=robot.state_projector.embodiment,
-        roles=tuple(about["roles"]),
+        roles=tuple(roles),
         arms=np.array([side in {arm.name for arm in robot.arms} for side in SIDES]),
-        texts=tuple(reader.tasks),
-        names=tuple(map(tuple, about["names"])),
-        fps=reader.fps,
-        **arrays,
+        texts=tuple(texts),
+        names=tuple(map(tuple, names)),
+        fps=fps,
+        **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS},
     )
 
 
@@ -196,10 +208,7 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
             first = side * NUMBERS_PER_ARM
             actions[at, :, first : first + 9] = se3.to_xyz_rot6d(part.anchor_T_tcp)
             actions[at, :, first + 9] = part.gripper
-            tcp_T_world = se3.inverse(part.base_T_anchor) @ base_T_world[arm.name]
-            near[at, : len(objects), side, :3] = objects @ tcp_T_world[:3, :3].T + tcp_T_world[:3, 3]
-            in_base = base_T_world[arm.name]
-            near[at, : len(objects), side, 3:] = objects @ in_base[:3, :3].T + in_base[:3, 3]
+            near[at, : len(objects), side] = places(objects, part.base_T_anchor, base_T_world[arm.name])
         told(at + 1, len(rows))
     views.flush()
     numbers = {name: reader.numbers(f"{name}_index")[rows] for name in ("episode", "frame", "task")}
@@ -212,6 +221,14 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
         **numbers,
     }.items():
         np.save(folder / f"{name}.npy", array)
+
+
+def places(
+    objects: NDArray[np.float64], base_T_tcp: NDArray[np.float64], base_T_world: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`[M, 6]`: world points `[M, 3]` in the tool's frame and in the base's [m]."""
+    frames = (se3.inverse(base_T_tcp) @ base_T_world, base_T_world)
+    return np.concatenate([objects @ each[:3, :3].T + each[:3, 3] for each in frames], axis=1)
 
 
 def points(

@@ -75,7 +75,7 @@ def begin(
         raise ValueError(f"{file}: a run of other settings; choose another folder, or go on with its settings")
     folder.mkdir(parents=True, exist_ok=True)
     before = _run_of(start)
-    acting = [source for source in sources if source.known.any()]
+    acting = [source for source in sources if source.acting]
     if not acting:
         raise ValueError("data: rendered scenes alone, in which nothing is done; give a dataset of episodes with them")
     if before is None:

@@ -20,14 +20,14 @@ from gear_vla_ros.contracts.naming import CONTAINER
 from gear_vla_ros.engines.arrays import SIDES, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
-from gear_vla_ros.recording.dataset.labels import MOST_OBJECTS
+from gear_vla_ros.recording.dataset.labels import MOST_OBJECTS, STEPS
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
 from gear_vla_ros.sim.randomise import random_scene
 from gear_vla_ros.sim.renderer import Renderer, sim_size
 from gear_vla_ros.sim.wordings import say
 from gear_vla_ros.sim.world import World
-from gear_vla_ros.training.prepared import ARRAYS, UNSEEN, Prepared, points
+from gear_vla_ros.training.prepared import UNSEEN, Prepared, opened, places, points
 
 ABOUT = "scenes.json"
 STATES = 6
@@ -35,7 +35,6 @@ STATES = 6
 ASIDE_M, ABOVE_M, TILT_RAD, YAW_RAD = 0.06, (0.0, 0.28), 0.15, 0.8
 """Where tools are with respect to an object, and how they are turned from home."""
 NEWTON_STEPS, DAMPING, CLOSE_M = 25, 0.05, 0.02
-CHUNK_STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,8 @@ def write(folder: Path, robot: str, task: str, view_size: int, samples: Iterable
     }
     for name in ("views", "state", "near", "point"):
         np.save(partial / f"{name}.npy", np.stack([sample[name] for sample in made]))
-    np.save(partial / "actions.npy", np.zeros((len(made), CHUNK_STEPS, ARMS * NUMBERS_PER_ARM), np.float32))
-    np.save(partial / "known.npy", np.zeros((len(made), CHUNK_STEPS), bool))
+    np.save(partial / "actions.npy", np.zeros((len(made), STEPS, ARMS * NUMBERS_PER_ARM), np.float32))
+    np.save(partial / "known.npy", np.zeros((len(made), STEPS), bool))
     for name, values in numbers.items():
         np.save(partial / f"{name}.npy", np.array(values, np.int64))
     about = {"robot": robot, "task": task, "view_size": view_size, "roles": _roles(spec), "texts": texts}
@@ -89,17 +88,7 @@ def load(folder: Path, view_size: int) -> Prepared:
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     if about["view_size"] != view_size:
         raise ValueError(f"{folder}: views of {about['view_size']} px, the network has {view_size}; render them again")
-    robot = load_robot(about["robot"])
-    return Prepared(
-        robot=robot.name,
-        embodiment=robot.state_projector.embodiment,
-        roles=tuple(about["roles"]),
-        arms=np.array([side in {arm.name for arm in robot.arms} for side in SIDES]),
-        texts=tuple(about["texts"]),
-        names=tuple(map(tuple, about["names"])),
-        fps=1,
-        **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS},
-    )
+    return opened(folder, load_robot(about["robot"]), about["roles"], about["texts"], about["names"], fps=1)
 
 
 def _of_scene(robot: RobotSpec, model: RobotModel, task: str, seed: int, size: int) -> list[dict[str, Any]]:
@@ -173,10 +162,7 @@ def _labels(
     for arm in robot.arms:
         side, base_T_tcp = SIDES.index(arm.name), model.fk(arm.name, q[arm.name])
         state[side] = [*se3.to_xyz_rot6d(base_T_tcp), *q[arm.name], openings[arm.name]]
-        base_T_world = se3.inverse(model.world_T_base(arm.name))
-        for first, frame_T_world in ((0, se3.inverse(base_T_tcp) @ base_T_world), (3, base_T_world)):
-            placed = middles @ frame_T_world[:3, :3].T + frame_T_world[:3, 3]
-            near[: len(middles), side, first : first + 3] = placed
+        near[: len(middles), side] = places(middles, base_T_tcp, se3.inverse(model.world_T_base(arm.name)))
     for index, role in enumerate(_roles(robot)):
         point[: len(middles), index] = points(middles, robot, role, model, q)
     return {"state": state, "near": near, "point": point}
