@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gear_vla_ros.cli.plan import BringUp, NodeSpec
 
-INTERRUPT_S, TERMINATE_S = 8.0, 3.0
+APART_S, INTERRUPT_S, TERMINATE_S, KILL_S = 1.0, 8.0, 3.0, 2.0
+FIRST = "target_node"
+"""The node that moves the robot is the first to be stopped."""
 
 DOMAINS = 100
 _PR_SET_PDEATHSIG = 1
@@ -84,22 +86,29 @@ class ProcessGroup:
         return None
 
     def stop(self) -> dict[str, int]:
-        """SIGINT to all, then SIGTERM, then SIGKILL to what is left; exit codes by node name.
+        """SIGINT to one after another, then SIGTERM and SIGKILL to what is left; exit codes by node name.
 
-        A node that our SIGINT met while it was still being imported, before it handles signals, counts as ended well.
+        Not to all at once: Fast DDS 2.14 may wait for ever at the end of a process that just then hears of another's
+        end. A node that our SIGINT met while it was still being imported, before it handles signals, ended well.
         """
-        for number, limit in ((signal.SIGINT, INTERRUPT_S), (signal.SIGTERM, TERMINATE_S), (signal.SIGKILL, 2.0)):
-            left = [running for running in self._running if running.process.poll() is None]
-            for running in left:
-                running.process.send_signal(number)
-            self._wait(left, limit)
+        for running in sorted(reversed(self._running), key=lambda one: one.spec.name != FIRST):
+            self._signal([running], signal.SIGINT, APART_S)
+        self._wait(self._running, INTERRUPT_S)
+        self._signal(self._running, signal.SIGTERM, TERMINATE_S)
+        self._signal(self._running, signal.SIGKILL, KILL_S)
         for running in self._running:
             running.reader.join(timeout=1.0)
         codes = {running.spec.name: running.process.returncode for running in self._running}
         return {name: 0 if code == -signal.SIGINT else code for name, code in codes.items()}
 
+    def _signal(self, running: Sequence[Running], number: signal.Signals, limit_s: float) -> None:
+        left = [one for one in running if one.process.poll() is None]
+        for one in left:
+            one.process.send_signal(number)
+        self._wait(left, limit_s)
+
     @staticmethod
-    def _wait(running: list[Running], limit_s: float) -> None:
+    def _wait(running: Sequence[Running], limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline and any(one.process.poll() is None for one in running):
             time.sleep(0.02)

@@ -17,7 +17,12 @@ stubborn = "stubborn" in sys.argv
 signal.signal(signal.SIGINT, signal.SIG_IGN if stubborn else lambda *_: sys.exit(0))
 signal.signal(signal.SIGTERM, signal.SIG_IGN if stubborn else signal.SIG_DFL)
 print("ready", flush=True)
-time.sleep(60)
+try:
+    time.sleep(60)
+finally:
+    print("ending", time.monotonic_ns(), flush=True)
+    time.sleep(0.1)
+    print("ended", time.monotonic_ns(), flush=True)
 """
 
 
@@ -59,7 +64,19 @@ def test_all_are_stopped_by_sigint_and_their_output_is_shown(plan):
         wait(lambda: len(lines) == 2)
         assert group.ended() is None
         assert group.stop() == {"node_0": 0, "node_1": 0}
-    assert sorted(lines) == [("node_0", "ready"), ("node_1", "ready")]
+    assert sorted(lines[:2]) == [("node_0", "ready"), ("node_1", "ready")]
+
+
+def test_one_ends_after_another_and_what_moves_the_robot_first(plan, monkeypatch):
+    monkeypatch.setattr(processes, "FIRST", "node_1")
+    lines = []
+    with ProcessGroup(plan("calm", "calm", "calm"), lambda name, line: lines.append((*line.split(), name))) as group:
+        wait(lambda: len(lines) == 3)
+        group.stop()
+    said = sorted((int(when), what, name) for what, when, name in lines[3:])
+    assert [(name, what) for _, what, name in said] == [
+        (name, what) for name in ("node_1", "node_2", "node_0") for what in ("ending", "ended")
+    ]
 
 
 def test_a_process_that_ignores_signals_is_killed(plan):
