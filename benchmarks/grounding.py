@@ -42,7 +42,7 @@ def main() -> None:
         batch, nobody = Batches([source], model, training).batch(0), torch.zeros(options.samples, dtype=torch.bool)
         paid: list[torch.Tensor] = []
         with torch.inference_mode():
-            latents, _, prefix = objective._say(batch, Dropped(nobody, nobody), paid)
+            latents, _, prefix = objective.say(batch, Dropped(nobody, nobody), paid)
             found = objective.grounding(latents)[0]
         wrong = (found * NEAR_M - batch.near)[:, 0, :, :3].norm(dim=-1)[batch.near_known[:, 0]] * 100
         looked = paid[LOOKING.stop - 1][:, LOOKERS[0] * paid[0].shape[1] // LOOKERS_OF, :, prefix.layout.views[0]]

@@ -57,6 +57,8 @@ class TrainingSpec(Spec):
     """By torch.compile: a minute at the beginning, faster after."""
     from_nothing: bool = False
     """No parent gave the 2D tower its weights: it learns too."""
+    sharded_optimiser: bool = False
+    """Of several processes each keeps the optimiser's state of its part of the weights (ZeRO, stage 1)."""
     max_delay_steps: int = Field(default=0, ge=0, lt=1000)
     """Largest clean prefix of a chunk in training, for training-time real-time chunking."""
 

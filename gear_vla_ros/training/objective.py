@@ -50,7 +50,7 @@ class Objective(nn.Module):
         normal = self.model.statistics.normalise(batch.actions)
         if self._trains_language():
             paid: list[Tensor] = []
-            latents, logits, prefix = self._say(batch, dropped, paid)
+            latents, logits, prefix = self.say(batch, dropped, paid)
             parts["latent"] = self._token_loss(logits, to_ids(self.model, batch.codes), TargetKind.LATENT)
             if weights.fast > 0:
                 parts["fast"] = self._fast(batch, prefix, dropped)
@@ -66,7 +66,7 @@ class Objective(nn.Module):
                 parts["chunk"] = chunk_loss(coarse, normal, batch.valid)
         else:
             with torch.no_grad():
-                latents = self._say(batch, dropped)[0]
+                latents = self.say(batch, dropped)[0]
         if self._training.flow_weight > 0 and (batch.acting or not parts):
             parts["flow"] = self._flow(batch, normal, latents, dropped, own)
         share = {
@@ -101,7 +101,7 @@ class Objective(nn.Module):
         weights = self._training.weights
         return weights.latent > 0 or weights.fast > 0 or weights.grounding > 0
 
-    def _say(self, batch: Batch, dropped: Dropped, paid: list[Tensor] | None = None) -> tuple[Latents, Tensor, Prefix]:
+    def say(self, batch: Batch, dropped: Dropped, paid: list[Tensor] | None = None) -> tuple[Latents, Tensor, Prefix]:
         """K/V of the latent tokens; logits `[B, N, vocabulary]` about them; where they looked goes into `paid`."""
         model = self.model
         if model.spec.latents.decoding == "parallel":

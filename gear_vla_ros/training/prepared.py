@@ -6,7 +6,7 @@ Made once a dataset and view size, beside it in `prepared/`; memory-mapped, so t
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -64,6 +64,14 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.task)
+
+    def first(self, episodes: int) -> "Prepared":
+        """The samples of that many episodes from the beginning. Raises ValueError when there are fewer."""
+        there = int(self.episode[-1]) + 1
+        if episodes > there:
+            raise ValueError(f"{self.robot}: {episodes} episodes asked for, found {there}")
+        rows = int(np.searchsorted(self.episode, episodes))
+        return replace(self, names=self.names[:episodes], **{name: getattr(self, name)[:rows] for name in ARRAYS})
 
     @cached_property
     def acting(self) -> bool:

@@ -19,6 +19,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
+from torch.distributed.optim import ZeroRedundancyOptimizer
 
 from gear_vla_ros.model import checkpoint
 from gear_vla_ros.settings.training import TrainingSpec
@@ -56,7 +57,7 @@ class Trainer:
     ) -> None:
         """Raises ValueError when the batch cannot be shared among the processes."""
         precision = "bf16" if training.precision == "bfloat16" else "no"
-        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True, gradient_as_bucket_view=True)
         self._accelerator = Accelerator(cpu=cpu, mixed_precision=precision, kwargs_handlers=[unused])
         processes = self._accelerator.num_processes
         if training.batch % processes:
@@ -66,12 +67,12 @@ class Trainer:
         weights = list(groups.for_optimiser(self._chosen, training))
         if objective.grounding is not None:
             weights.append({"params": list(objective.grounding.parameters()), "name": "grounding"})
-        optimiser = torch.optim.AdamW(weights, training.learning_rate, weight_decay=training.weight_decay)
         if training.gradient_checkpointing:
             objective.model.recompute = True
         if training.compiled:
             objective.model.compile_parts()
-        self._objective, self._optimiser = self._accelerator.prepare(objective, optimiser)
+        self._objective = self._accelerator.prepare(objective)
+        self._optimiser = _adamw(weights, training, training.sharded_optimiser and processes > 1)
         self._learning = [weight for group in weights for weight in group["params"]]  # type: ignore[attr-defined]
 
     @property
@@ -127,7 +128,7 @@ class Trainer:
         objective: Any = self._accelerator.unwrap_model(self._objective)
         loaded = checkpoint.load(newest / MODEL)
         objective.model.load_state_dict(loaded.state_dict())
-        state = torch.load(newest / STATE, weights_only=True, map_location=self._accelerator.device)
+        state = torch.load(newest / STATE, weights_only=True, map_location="cpu")
         self._optimiser.load_state_dict(state["optimiser"])
         if objective.grounding is not None and state["grounding"]:
             objective.grounding.load_state_dict(state["grounding"])
@@ -136,6 +137,8 @@ class Trainer:
     def _save(self, step: int) -> Path:
         """Write the step's folder, whole or not at all; older ones go."""
         final = self._folder / f"step-{step:07d}"
+        if isinstance(self._optimiser, ZeroRedundancyOptimizer):
+            self._optimiser.consolidate_state_dict(to=0)
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             partial = final.with_name(final.name + PARTIAL)
@@ -177,6 +180,14 @@ class Trainer:
                 yield log
             finally:
                 writer.close()  # type: ignore[no-untyped-call]
+
+
+def _adamw(weights: list[dict[str, Any]], training: TrainingSpec, sharded: bool) -> torch.optim.Optimizer:
+    """sharded: this process keeps the state of its part of the weights, and gets the rest from the others."""
+    rate, decay = training.learning_rate, training.weight_decay
+    if sharded:
+        return ZeroRedundancyOptimizer(weights, torch.optim.AdamW, lr=rate, weight_decay=decay)
+    return torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
 
 
 def _forget(file: Path, after: int) -> None:

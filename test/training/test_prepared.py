@@ -23,6 +23,15 @@ def test_every_label_of_the_expert_is_a_sample_ten_times_a_second(dataset, sampl
     assert set(within.tolist()) == {3}
 
 
+def test_the_first_episodes_are_a_part_of_it(samples):
+    part = samples.first(2)
+    count = len(part)
+    assert 0 < count < len(samples) and set(part.episode.tolist()) == {0, 1} and samples.episode[count] == 2
+    assert part.names_of(count - 1) == samples.names_of(count - 1) and part.views.shape[0] == count
+    with pytest.raises(ValueError, match="99 episodes asked for, found"):
+        samples.first(99)
+
+
 def test_a_sample_is_the_frame_s_picture_state_and_chunk(dataset, samples):
     reader = DatasetReader(dataset)
     at = len(samples) // 2

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -114,22 +115,26 @@ def test_memory_is_saved_without_another_result(samples, whole, tmp_path):
         assert mine == pytest.approx(theirs, rel=1e-4)
 
 
-@pytest.mark.parametrize("processes", [2])
-def test_processes_share_a_batch_and_train_as_one(dataset, whole, tmp_path, processes):
+def test_processes_share_a_batch_and_train_as_one_with_the_optimiser_in_parts(dataset, whole, tmp_path):
     yaml = tmp_path / "stage.yaml"
     numbers = stage(steps=6, batch=16, weights={"latent": 0.0, "fast": 0.0, "grounding": 1.0}, retold=0.0)
-    numbers = numbers.model_copy(update={"stage": "embodied_pretraining", "vary_pictures": False})
-    yaml.write_text(json.dumps(numbers.model_dump(mode="json")))
-    curves = [curve(yaml, dataset, tmp_path / f"run{count}", count, whole[0]) for count in (1, processes)]
+    changed = {"stage": "embodied_pretraining", "vary_pictures": False, "sharded_optimiser": True}
+    yaml.write_text(json.dumps(numbers.model_copy(update=changed).model_dump(mode="json")))
+    curves = [curve(yaml, dataset, tmp_path / f"run{count}", count, whole[0]) for count in (1, 2)]
     alone, shared = ([step["place"] for step in one] for one in curves)
     assert shared == pytest.approx(alone, rel=1e-3)
     assert len(set(alone)) == 6, "it did not train"
+    shutil.copytree(tmp_path / "run2", tmp_path / "cut")
+    shutil.rmtree(tmp_path / "cut" / "step-0000006")
+    curve(yaml, dataset, tmp_path / "cut", 2, whole[0])
+    mine, theirs = weights(tmp_path / "cut"), weights(tmp_path / "run2")
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs), "it goes on to other bits"
 
 
 def curve(yaml, dataset, out, processes, start):
     words = ["--nproc-per-node", str(processes), "-m", "gear_vla_ros.cli.main", "train"]
     options = ["--stage", str(yaml), "--data", str(dataset), "--from", str(start), "-o", str(out)]
-    options += ["--cpu", "--threads", "1", "--log-every", "1"]
+    options += ["--cpu", "--threads", "1", "--log-every", "1", "--save-every", "3"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_PORT": str(29500 + os.getpid() % 1000)}
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", *words, *options],
