@@ -75,13 +75,8 @@ class Prepared:
 
     @cached_property
     def acting(self) -> bool:
-        """Whether it is known of any sample what to do."""
+        """Whether anything is done in any sample; not in rendered scenes."""
         return bool(self.known.any())
-
-    @property
-    def moving(self) -> bool:
-        """Whether samples follow each other; those of rendered scenes do not."""
-        return self.fps >= HZ
 
     @property
     def digest(self) -> str:

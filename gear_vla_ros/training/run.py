@@ -68,23 +68,23 @@ def begin(
     """Claim the run's folder, and make or find its tokenizers and statistics.
 
     Those of the run that it starts from are taken over: another scale of the actions would spoil its expert. Raises
-    ValueError when the folder belongs to a run of other settings, or nothing moves in any source.
+    ValueError when the folder belongs to a run of other settings, or nothing is done in any source.
     """
     file, wanted = folder / SPEC, yaml.safe_dump(training.model_dump(mode="json"), sort_keys=False)
     if file.is_file() and file.read_text(encoding="utf-8") != wanted:
         raise ValueError(f"{file}: a run of other settings; choose another folder, or go on with its settings")
     folder.mkdir(parents=True, exist_ok=True)
     before = _run_of(start)
-    moving = [source for source in sources if source.moving]
-    if not moving:
-        raise ValueError("data: rendered scenes alone, in which nothing moves; give a dataset of episodes with them")
+    acting = [source for source in sources if source.acting]
+    if not acting:
+        raise ValueError("data: rendered scenes alone, in which nothing is done; give a dataset of episodes with them")
     if before is None:
-        fit_statistics(model, moving, training.either_side)
+        fit_statistics(model, acting, training.either_side)
     fitted = folder if (folder / targets.FAST).is_file() else before
     if fitted is not None:
         tokenizers = Tokenizers.load(fitted)
     else:
-        tokenizers = targets.fit(moving, model.spec, tokenizer_steps, training.seed, told)
+        tokenizers = targets.fit(acting, model.spec, tokenizer_steps, training.seed, told)
     tokenizers.save(folder)
     file.write_text(wanted, encoding="utf-8")
     kept = [folder / f"targets_{source.robot}_{source.digest}.npz" for source in sources]

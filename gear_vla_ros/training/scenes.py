@@ -1,7 +1,7 @@
-"""Rendered scenes: cheap samples that say where things are, and what the scripted expert would do from there.
+"""Rendered scenes: cheap samples that say where things are, and nothing of what to do (paper, stage 1's pointing data).
 
-Episodes are dear, and there are few of them: a network learns their tables by heart, and sees few tools that are
-beside an object. Here every few samples are of another scene, with the tools somewhere near its objects.
+Episodes are dear, and there are few of them: a network learns their tables by heart. Here every few samples are of
+another scene, with the tools somewhere near its objects.
 """
 
 import json
@@ -15,15 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from gear_vla_ros.contracts import VIEW_ROLES, ArmState, Instruction, Observation, RobotState
+from gear_vla_ros.contracts import VIEW_ROLES
 from gear_vla_ros.contracts.naming import CONTAINER
 from gear_vla_ros.engines.arrays import SIDES, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
-from gear_vla_ros.policies.expert import ExpertPolicy
-from gear_vla_ros.recording.dataset.labels import MOST_OBJECTS
+from gear_vla_ros.recording.dataset.labels import MOST_OBJECTS, STEPS
 from gear_vla_ros.settings import RobotSpec, load_robot
-from gear_vla_ros.settings.model import NUMBERS_PER_ARM
+from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
 from gear_vla_ros.sim.randomise import random_scene
 from gear_vla_ros.sim.renderer import Renderer, sim_size
 from gear_vla_ros.sim.wordings import say
@@ -71,9 +70,10 @@ def write(folder: Path, robot: str, task: str, view_size: int, samples: Iterable
         "frame": list(range(len(made))),
         "task": [texts.index(sample["text"]) for sample in made],
     }
-    for name in ("views", "state", "near", "point", "actions"):
+    for name in ("views", "state", "near", "point"):
         np.save(partial / f"{name}.npy", np.stack([sample[name] for sample in made]))
-    np.save(partial / "known.npy", np.ones((len(made), len(made[0]["actions"])), bool))
+    np.save(partial / "actions.npy", np.zeros((len(made), STEPS, ARMS * NUMBERS_PER_ARM), np.float32))
+    np.save(partial / "known.npy", np.zeros((len(made), STEPS), bool))
     for name, values in numbers.items():
         np.save(partial / f"{name}.npy", np.array(values, np.int64))
     about = {"robot": robot, "task": task, "view_size": view_size, "roles": _roles(spec), "texts": texts}
@@ -99,34 +99,17 @@ def _of_scene(robot: RobotSpec, model: RobotModel, task: str, seed: int, size: i
     names = [thing.name for thing in scene.things]
     goal = next((name for name in names if name.endswith(CONTAINER)), "")
     movable = [name for name in names if not name.endswith(CONTAINER)]
-    samples: list[dict[str, Any]] = []
+    samples = []
     for _ in range(STATES):
         q, openings = _put(robot, model, world, movable, random)
         renderer.take(world)
-        images = {role: renderer.render(role) for role in _roles(robot)}
-        views = [seen(image, robot, role, size) for role, image in images.items()]
+        views = [seen(renderer.render(role), robot, role, size) for role in VIEW_ROLES if role in _roles(robot)]
         middles = np.array([world.position(name) for name in names])
         text = say(task, str(random.choice(movable)), goal, random)
-        arms = {arm: ArmState(model.fk(arm, q[arm]), q[arm], np.zeros_like(q[arm]), openings[arm]) for arm in q}
-        told = Instruction(len(samples) + 1, text)
-        actions = expert_actions(robot, Observation(1, images, RobotState(1, arms), told, scene=world.objects()))
-        samples.append({"seed": seed, "text": text, "names": names, "views": np.stack(views), "actions": actions,
+        samples.append({"seed": seed, "text": text, "names": names, "views": np.stack(views),
                         **_labels(robot, model, middles, q, openings)})  # fmt: skip
     renderer.close()
     return samples
-
-
-def expert_actions(robot: RobotSpec, observed: Observation) -> NDArray[np.float32]:
-    """`[K, 20]`: the scripted expert's chunk from there, in the numbers of training; zero for absent arms."""
-    policy = ExpertPolicy(robot)
-    chunk = policy.act(policy.think(observed), observed.state)
-    steps = len(next(iter(chunk.arms.values())).gripper)
-    actions = np.zeros((steps, len(SIDES) * NUMBERS_PER_ARM), np.float32)
-    for arm, part in chunk.arms.items():
-        first = SIDES.index(arm) * NUMBERS_PER_ARM
-        actions[:, first : first + 9] = se3.to_xyz_rot6d(part.anchor_T_tcp)
-        actions[:, first + 9] = part.gripper
-    return actions
 
 
 def _put(
@@ -173,8 +156,8 @@ def _labels(
     q: dict[str, NDArray[np.float64]],
     openings: dict[str, float],
 ) -> dict[str, NDArray[np.float32]]:
-    state = np.zeros((len(SIDES), 9 + len(robot.arms[0].joints) + 1), np.float32)
-    near = np.zeros((MOST_OBJECTS, len(SIDES), 6), np.float32)
+    state = np.zeros((ARMS, 9 + len(robot.arms[0].joints) + 1), np.float32)
+    near = np.zeros((MOST_OBJECTS, ARMS, 6), np.float32)
     point = np.full((MOST_OBJECTS, len(_roles(robot)), 2), UNSEEN, np.float32)
     for arm in robot.arms:
         side, base_T_tcp = SIDES.index(arm.name), model.fk(arm.name, q[arm.name])

@@ -67,7 +67,7 @@ def targets(source: Prepared, tokenizers: Tokenizers, kept: Path | None = None) 
         with np.load(kept) as found:
             fast = np.split(found["fast"], np.cumsum(found["lengths"])[:-1])
             return Targets(found["codes"], [ids.tolist() for ids in fast])
-    if not source.moving:
+    if not source.acting:
         return Targets(np.full((len(source), _tokens(tokenizers)), IGNORE), [[]] * len(source))
     dims = source.arms.repeat(NUMBERS_PER_ARM)
     fast_ids = [

@@ -43,20 +43,6 @@ def test_places_are_told_from_the_tool_and_from_the_base(rendered):
         np.testing.assert_allclose(near[:, :3] @ base_T_tcp.T + state[:3], near[:, 3:], atol=1e-4)
 
 
-def test_what_to_do_there_is_the_expert_s_chunk(rendered):
-    """It comes nearer to the named object across the table, with open fingers, unless it is there."""
-    _, samples = rendered
-    assert samples.acting and not samples.moving and samples.known.all()
-    for row in range(len(samples)):
-        named = samples.near[row, samples.named(row)[0], 1, 3:]
-        x, y = samples.state[row, 1, 3:6], samples.state[row, 1, 6:9]
-        base_R_tcp = np.stack([x, y, np.cross(x, y)], axis=1)
-        moved = samples.actions[row, :, 10:13] @ base_R_tcp.T
-        before, after = (np.linalg.norm((samples.state[row, 1, :3] + way - named)[:2]) for way in (0, moved[-1]))
-        assert after < max(0.013, before - 0.05) or after < 0.013, (row, before, after)
-        assert not samples.actions[row, :, :10].any()
-
-
 def test_a_folder_is_read_as_it_was_written_and_for_its_size_alone(rendered):
     folder, samples = rendered
     again = load(folder, SIZE)
@@ -68,5 +54,5 @@ def test_a_folder_is_read_as_it_was_written_and_for_its_size_alone(rendered):
 
 def test_training_takes_scenes_beside_episodes(rendered, samples, tmp_path):
     losses = train([samples, rendered[1]], tmp_path, stage(steps=8))
-    assert all("flow" in step for step in losses)
+    assert {"flow" in step for step in losses} == {True, False}
     assert all(np.isfinite(value) for step in losses for value in step.values())
