@@ -4,8 +4,9 @@
 
 For each number N of demonstrations (the first N episodes of DATASET) and each seed: `two_stage` (the state projector
 alone for a quarter of the steps, then everything), `one_stage` (everything from the beginning), `scratch` (a network
-that saw nothing before, everything). All have the same steps and batch. N = 0 is RUN as it is. Then each is evaluated
-in closed loop on the same scenes. A cell that OUT has already is not made again.
+that saw nothing before, everything). All have the same steps and batch, and the demo network's sizes and stages
+(config/training/demo_*.yaml). N = 0 is RUN as it is. Then each is evaluated in closed loop on the same scenes. A cell
+that OUT has already is not made again.
 
 A line for each way and N: success over all seeds with its 95 % interval (Wilson), and of each seed.
 OUT gets adaptation.json and .png.
@@ -62,17 +63,23 @@ def make(cell: Cell) -> dict[str, Any]:
         seeds = range(cell.first_scene, cell.first_scene + cell.scenes)
         attempts = [attempt(evaluation, seed) for seed in seeds]
         found = {
-            **{key: getattr(cell, key) for key in ("way", "demonstrations", "seed", "steps", "batch")},
+            "cell": _about(cell),
             "success": [one.outcome.success for one in attempts],
             "other_object_lifted": sum(bool(one.others) for one in attempts),
         }
         cell.folder.mkdir(parents=True, exist_ok=True)
         (cell.folder / RESULT).write_text(json.dumps(found) + "\n", encoding="utf-8")
     said: dict[str, Any] = json.loads((cell.folder / RESULT).read_text(encoding="utf-8"))
-    wanted = cell.steps, cell.batch, cell.scenes
-    if (said["steps"], said["batch"], len(said["success"])) != wanted:
-        raise ValueError(f"{cell.folder}: of other steps, batch or episodes than {wanted}; choose another --out")
+    if said["cell"] != _about(cell):
+        raise ValueError(f"{cell.folder}: of other settings, {said['cell']}; choose another --out")
     return said
+
+
+def _about(cell: Cell) -> dict[str, Any]:
+    """As JSON gives it back, but for where it is kept."""
+    about: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(cell), default=str))
+    del about["folder"]
+    return about
 
 
 def _trained(cell: Cell) -> Path:
@@ -118,7 +125,7 @@ def _train(cell: Cell, start: str, training: TrainingSpec, folder: Path) -> Path
 
 
 def cells(options: argparse.Namespace) -> list[Cell]:
-    """All of them, those that take longest first."""
+    """All of them, those to be trained first."""
     evaluation = Evaluation(options.robot, options.task)
     common = (options.steps, options.batch, options.tokenizer_steps, evaluation, options.seed_from, options.episodes)
 
@@ -133,8 +140,9 @@ def cells(options: argparse.Namespace) -> list[Cell]:
 def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row a way and number of demonstrations, over all seeds."""
     made = []
-    for way, count in sorted({(one["way"], one["demonstrations"]) for one in found}):
-        mine = sorted((o for o in found if (o["way"], o["demonstrations"]) == (way, count)), key=lambda o: o["seed"])
+    cells = {(one["cell"]["way"], one["cell"]["demonstrations"], one["cell"]["seed"]): one for one in found}
+    for way, count in sorted({key[:2] for key in cells}):
+        mine = [cells[key] for key in sorted(cells) if key[:2] == (way, count)]
         tried = [success for one in mine for success in one["success"]]
         by_seed = [sum(one["success"]) / len(one["success"]) for one in mine]
         others = share(sum(one["other_object_lifted"] for one in mine), len(tried))
@@ -163,13 +171,14 @@ def plot(found: list[dict[str, Any]], title: str, out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    counts = sorted({row["demonstrations"] for row in found})
     figure, axes = pyplot.subplots(figsize=(6.5, 4.2), layout="constrained")
     for way in dict.fromkeys(row["way"] for row in found):
         mine = [row["success"] for row in found if row["way"] == way]
-        counts = [row["demonstrations"] for row in found if row["way"] == way]
+        at = [counts.index(row["demonstrations"]) for row in found if row["way"] == way]
         around = [[max(0.0, s["share"] - s["low"]) for s in mine], [max(0.0, s["high"] - s["share"]) for s in mine]]
-        axes.errorbar(counts, [s["share"] for s in mine], yerr=around, marker="o", capsize=3, label=way)
-    axes.set_xscale("symlog", linthresh=10)
+        axes.errorbar(at, [s["share"] for s in mine], yerr=around, marker="o", capsize=3, label=way)
+    axes.set_xticks(range(len(counts)), [str(count) for count in counts])
     axes.set(xlabel="demonstrations", ylabel="success, 95 % interval", ylim=(0, 1.03), title=title)
     axes.legend(fontsize=8)
     figure.savefig(out, dpi=110)

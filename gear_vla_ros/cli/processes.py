@@ -88,8 +88,8 @@ class ProcessGroup:
     def stop(self) -> dict[str, int]:
         """SIGINT to one after another, then SIGTERM and SIGKILL to what is left; exit codes by node name.
 
-        Not to all at once: Fast DDS 2.14 may wait for ever at the end of a process that just then hears of another's
-        end. A node that our SIGINT met while it was still being imported, before it handles signals, ended well.
+        Not to all at once: Fast DDS 2.14 may hang at the end of a process that just then hears of another's end.
+        A node that our SIGINT met while it was still being imported, before it handles signals, ended well.
         """
         for running in sorted(reversed(self._running), key=lambda one: one.spec.name != FIRST):
             self._signal([running], signal.SIGINT, APART_S)

@@ -19,7 +19,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
-from torch.distributed.optim import ZeroRedundancyOptimizer
 
 from gear_vla_ros.model import checkpoint
 from gear_vla_ros.settings.training import TrainingSpec
@@ -72,7 +71,8 @@ class Trainer:
         if training.compiled:
             objective.model.compile_parts()
         self._objective = self._accelerator.prepare(objective)
-        self._optimiser = _adamw(weights, training, training.sharded_optimiser and processes > 1)
+        self._sharded = training.sharded_optimiser and processes > 1
+        self._optimiser = _adamw(weights, training, self._sharded)
         self._learning = [weight for group in weights for weight in group["params"]]  # type: ignore[attr-defined]
 
     @property
@@ -137,7 +137,7 @@ class Trainer:
     def _save(self, step: int) -> Path:
         """Write the step's folder, whole or not at all; older ones go."""
         final = self._folder / f"step-{step:07d}"
-        if isinstance(self._optimiser, ZeroRedundancyOptimizer):
+        if self._sharded:
             self._optimiser.consolidate_state_dict(to=0)
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
@@ -182,10 +182,12 @@ class Trainer:
                 writer.close()  # type: ignore[no-untyped-call]
 
 
-def _adamw(weights: list[dict[str, Any]], training: TrainingSpec, sharded: bool) -> torch.optim.Optimizer:
+def _adamw(weights: list[dict[str, Any]], training: TrainingSpec, sharded: bool) -> Any:
     """sharded: this process keeps the state of its part of the weights, and gets the rest from the others."""
     rate, decay = training.learning_rate, training.weight_decay
     if sharded:
+        from torch.distributed.optim import ZeroRedundancyOptimizer
+
         return ZeroRedundancyOptimizer(weights, torch.optim.AdamW, lr=rate, weight_decay=decay)
     return torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
 

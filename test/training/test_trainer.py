@@ -115,10 +115,11 @@ def test_memory_is_saved_without_another_result(samples, whole, tmp_path):
         assert mine == pytest.approx(theirs, rel=1e-4)
 
 
-def test_processes_share_a_batch_and_train_as_one_with_the_optimiser_in_parts(dataset, whole, tmp_path):
+@pytest.mark.parametrize("sharded", [False, True])
+def test_processes_share_a_batch_and_train_as_one(dataset, whole, tmp_path, sharded):
     yaml = tmp_path / "stage.yaml"
     numbers = stage(steps=6, batch=16, weights={"latent": 0.0, "fast": 0.0, "grounding": 1.0}, retold=0.0)
-    changed = {"stage": "embodied_pretraining", "vary_pictures": False, "sharded_optimiser": True}
+    changed = {"stage": "embodied_pretraining", "vary_pictures": False, "sharded_optimiser": sharded}
     yaml.write_text(json.dumps(numbers.model_copy(update=changed).model_dump(mode="json")))
     curves = [curve(yaml, dataset, tmp_path / f"run{count}", count, whole[0]) for count in (1, 2)]
     alone, shared = ([step["place"] for step in one] for one in curves)
