@@ -67,6 +67,15 @@ class Expert(nn.Module):
         """Velocity [B, K, D] at `noisy` [B, K, D] (normalised actions) and flow times `tau` [B, K], 0 noise to 1."""
         return self.modulated(noisy, self.modulations(tau), latents.detached(), state)
 
+    def velocity_after_clean(
+        self, noisy: Tensor, tau: Tensor, clean: Tensor, latents: Latents, state: StateTokens
+    ) -> Tensor:
+        """As `velocity`, with one flow time a chunk, `tau` [B], and 1 where a step is `clean` (bool [B, K]): two
+        modulations a chunk instead of one a step."""
+        both = self.modulations(torch.stack([tau, torch.ones_like(tau)], dim=1))  # [B, 2, ...]
+        by = [torch.where(clean[..., None], part[:, 1:], part[:, :1]) for part in both]
+        return self.modulated(noisy, by, latents.detached(), state)
+
     def modulations(self, tau: Tensor) -> list[Tensor]:
         """What flow times `tau` [...] do to each block, [..., 9 W], and to the end, [..., 2 W]."""
         condition = functional.silu(self.time(time_features(tau).to(self.step.dtype)))  # [..., W]

@@ -99,6 +99,8 @@ class GearVla(nn.Module):
         """By torch.compile, at the first call; it takes a minute."""
         self.spatial.compile()
         self.qwen.model.language_model.compile()
+        for block in self.expert.blocks:
+            block.compile()
         if self._tower is None:
             self.qwen.model.visual.compile()
         else:

@@ -31,7 +31,13 @@ class GroupedQuantizer(nn.Module):
         self.entries = entries
         self.books = nn.ModuleList(
             VectorQuantize(
-                width, entries, codebook_dim=code_dim, decay=0.95, kmeans_init=True, threshold_ema_dead_code=1
+                width,
+                entries,
+                codebook_dim=code_dim,
+                decay=0.95,
+                kmeans_init=True,
+                threshold_ema_dead_code=1,
+                sync_codebook=False,  # one process fits it while others wait for it
             )
             for _ in range(groups)
         )

@@ -26,6 +26,11 @@ class ActionStatistics(nn.Module):
         self.register_buffer("centre", torch.tensor(CENTRE * ARMS).repeat(steps, 1))
         self.register_buffer("half_range", torch.tensor(HALF_RANGE * ARMS).repeat(steps, 1))
 
+    @property
+    def fitted(self) -> bool:
+        """Whether they are of any data."""
+        return not torch.equal(self.centre, ActionStatistics(len(self.centre)).centre.to(self.centre))
+
     def fit(self, chunks: Tensor, valid: Tensor) -> None:
         """From `chunks` [N, K, D]; a number that is never `valid` (bool [N, K, D]) keeps what it has."""
         share = torch.tensor([0.01, 0.99], device=chunks.device)

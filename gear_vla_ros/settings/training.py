@@ -45,6 +45,8 @@ class TrainingSpec(Spec):
     weights: WeightsSpec = WeightsSpec()
     flow_draws: int = Field(default=1, ge=1, le=64)
     """Draws of noise and flow time a sample; ours."""
+    early: float = Field(default=1.0, ge=1, le=10)
+    """1 draws flow times evenly; more draws them nearer to noise, Beta(1, early); ours, pi0 has 1.5."""
     cool_down: float = Field(default=0.0, ge=0, lt=1)
     """Share of the steps at the end over which the learning rate falls to a hundredth; ours."""
     retold: float = Field(default=0.0, ge=0, le=1)

@@ -84,14 +84,20 @@ def token_loss(
 class FlowSample:
     """A point on the way from noise to action for each chunk: what the expert sees and what it should answer.
 
-    noisy: A_tau [B, K, D]. time: tau [B, K], 1 where the step is given clean. velocity: A - eps [B, K, D]. All float32.
-    counts: bool [B, K, D], True where the loss looks.
+    noisy: A_tau [B, K, D]. tau: flow time [B]. velocity: A - eps [B, K, D]. All float32. clean: bool [B, K], steps that
+    are given clean, at flow time 1. counts: bool [B, K, D], True where the loss looks.
     """
 
     noisy: Tensor
-    time: Tensor
+    tau: Tensor
+    clean: Tensor
     velocity: Tensor
     counts: Tensor
+
+    @property
+    def time(self) -> Tensor:
+        """Flow time of each step [B, K]."""
+        return torch.where(self.clean, 1.0, self.tau[:, None])
 
 
 def arms_valid(arms: Tensor, steps: int, numbers: int) -> Tensor:
@@ -100,13 +106,19 @@ def arms_valid(arms: Tensor, steps: int, numbers: int) -> Tensor:
 
 
 def flow_sample(
-    actions: Tensor, valid: Tensor, *, max_delay: int = 0, generator: torch.Generator | None = None
+    actions: Tensor,
+    valid: Tensor,
+    *,
+    max_delay: int = 0,
+    early: float = 1.0,
+    generator: torch.Generator | None = None,
 ) -> FlowSample:
     """Draw noise, flow time and delay for normalised `actions` [B, K, D] (eq. 2: A_tau = tau A + (1 - tau) eps).
 
     valid: bool [B, K, D], False for a padded arm or a step past the episode's end; noisy is 0 there and no loss counts.
     max_delay: for each chunk a delay d is drawn from 0..max_delay and its first d steps are given clean, with tau = 1
     and no loss: at run time those are under way while the expert works (training-time real-time chunking).
+    early: 1 draws tau evenly; more draws it nearer to noise (Beta(1, early); pi0 has 1.5), where the chunk is decided.
     The same generator state gives the same sample. Raises ValueError for shapes or a delay that do not fit.
     """
     if actions.ndim != 3 or valid.shape != actions.shape or valid.dtype != torch.bool:
@@ -118,12 +130,12 @@ def flow_sample(
     device = actions.device
     known = torch.where(valid, actions.float(), 0.0)
     noise = torch.where(valid, torch.randn(actions.shape, generator=generator, device=device), 0.0)
-    tau = torch.rand((batch, 1), generator=generator, device=device)
+    tau = 1.0 - (1.0 - torch.rand((batch, 1), generator=generator, device=device)) ** (1.0 / early)
     delay = torch.randint(max_delay + 1, (batch, 1), generator=generator, device=device)
     clean = torch.arange(steps, device=device) < delay  # [B, K]
     time = torch.where(clean, 1.0, tau)  # [B, K]
     noisy = time[..., None] * known + (1.0 - time[..., None]) * noise
-    return FlowSample(noisy, time, known - noise, valid & ~clean[..., None])
+    return FlowSample(noisy, tau[:, 0], clean, known - noise, valid & ~clean[..., None])
 
 
 def flow_matching_loss(velocity: Tensor, sample: FlowSample) -> Tensor:

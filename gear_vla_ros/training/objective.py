@@ -143,8 +143,11 @@ class Objective(nn.Module):
         state = model.state_tokens(batch.inputs, dropped)
         losses = []
         for _ in range(training.flow_draws):
-            drawn = flow_sample(normal, batch.valid, max_delay=training.max_delay_steps, generator=generator)
-            losses.append(flow_matching_loss(model.expert.velocity(drawn.noisy, drawn.time, latents, state), drawn))
+            drawn = flow_sample(
+                normal, batch.valid, max_delay=training.max_delay_steps, early=training.early, generator=generator
+            )
+            found = model.expert.velocity_after_clean(drawn.noisy, drawn.tau, drawn.clean, latents, state)
+            losses.append(flow_matching_loss(found, drawn))
         return torch.stack(losses).mean()
 
 

@@ -67,7 +67,8 @@ def begin(
 ) -> list[Source]:
     """Claim the run's folder, and make or find its tokenizers and statistics.
 
-    Those of the run that it starts from are taken over: another scale of the actions would spoil its expert. Raises
+    Those that the network has, or the run that it starts from, are taken over: another scale of the actions would spoil
+    its expert. Raises
     ValueError when the folder belongs to a run of other settings, or nothing is done in any source.
     """
     file, wanted = folder / SPEC, yaml.safe_dump(training.model_dump(mode="json"), sort_keys=False)
@@ -78,7 +79,7 @@ def begin(
     acting = [source for source in sources if source.acting]
     if not acting:
         raise ValueError("data: rendered scenes alone, in which nothing is done; give a dataset of episodes with them")
-    if before is None:
+    if not model.statistics.fitted:
         fit_statistics(model, acting, training.either_side)
     fitted = folder if (folder / targets.FAST).is_file() else before
     if fitted is not None:

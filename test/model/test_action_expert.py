@@ -28,6 +28,20 @@ def test_the_flow_loss_reaches_the_expert_and_the_state_but_never_the_language_m
         assert reached == (name in ("expert", "state")), name
 
 
+def test_two_flow_times_a_chunk_are_as_one_a_step():
+    model = tiny()
+    for weight in model.expert.parameters():
+        nn.init.normal_(weight, std=0.05)
+    given = inputs(model)
+    _, latents = model.decode(model.read(given))
+    drawn = flow_sample(torch.randn(2, 30, 20), torch.ones(2, 30, 20, dtype=torch.bool), max_delay=12)
+    state = model.state_tokens(given)
+    whole = model.expert.velocity(drawn.noisy, drawn.time, latents, state)
+    parts = model.expert.velocity_after_clean(drawn.noisy, drawn.tau, drawn.clean, latents, state)
+    torch.testing.assert_close(parts, whole)
+    assert whole.abs().max() > 0
+
+
 class Field(nn.Module):
     """A velocity that depends on everything it is given."""
 

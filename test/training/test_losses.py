@@ -129,6 +129,15 @@ def test_flow_time_is_uniform_and_one_a_chunk() -> None:
     assert ((deciles - 0.1).abs() < 4 * math.sqrt(0.1 * 0.9 / 4000)).all()
 
 
+def test_early_flow_times_are_nearer_to_noise_as_beta_says() -> None:
+    actions, valid = chunks(batch=4000, steps=3, dims=1)
+    tau = flow_sample(actions, valid, early=1.5, generator=rng(4)).tau
+    assert (tau >= 0).all()
+    assert (tau < 1).all()
+    for share in (0.1, 0.5, 0.9):
+        assert float((tau < share).float().mean()) == pytest.approx(1 - (1 - share) ** 1.5, abs=0.03)
+
+
 def test_a_clean_prefix_is_the_action_itself_and_is_not_learned() -> None:
     actions, valid = chunks(batch=900)
     sample = flow_sample(actions, valid, max_delay=8, generator=rng(5))

@@ -132,10 +132,27 @@ def test_processes_share_a_batch_and_train_as_one(dataset, whole, tmp_path, shar
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs), "it goes on to other bits"
 
 
-def curve(yaml, dataset, out, processes, start):
+def test_two_processes_begin_from_nothing_and_one_fits_the_tokenizers(dataset, tmp_path):
+    yaml = tmp_path / "stage.yaml"
+    yaml.write_text(json.dumps(stage(steps=1).model_dump(mode="json")))
+    assert len(curve(yaml, dataset, tmp_path / "run", 2, "demo", "--tokenizer-steps", "2")) == 1
+
+
+def test_a_trained_network_keeps_its_scale_of_actions_without_its_run(samples, whole, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(newest_step(whole[0]) / MODEL, moved)
+    model = checkpoint.load(moved)
+    model.statistics.half_range *= 2
+    checkpoint.save(model, moved)
+    train(samples, tmp_path / "run", stage(steps=1), start=str(moved))
+    kept = weights(tmp_path / "run")["statistics.half_range"]
+    assert torch.equal(kept, model.statistics.half_range)
+
+
+def curve(yaml, dataset, out, processes, start, *more):
     words = ["--nproc-per-node", str(processes), "-m", "gear_vla_ros.cli.main", "train"]
     options = ["--stage", str(yaml), "--data", str(dataset), "--from", str(start), "-o", str(out)]
-    options += ["--cpu", "--threads", "1", "--log-every", "1", "--save-every", "3"]
+    options += ["--cpu", "--threads", "1", "--log-every", "1", "--save-every", "3", *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MASTER_PORT": str(29500 + os.getpid() % 1000)}
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", *words, *options],
