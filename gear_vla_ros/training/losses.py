@@ -118,7 +118,7 @@ def flow_sample(
     valid: bool [B, K, D], False for a padded arm or a step past the episode's end; noisy is 0 there and no loss counts.
     max_delay: for each chunk a delay d is drawn from 0..max_delay and its first d steps are given clean, with tau = 1
     and no loss: at run time those are under way while the expert works (training-time real-time chunking).
-    early: 1 draws tau evenly; more draws it nearer to noise (Beta(1, early); pi0 has 1.5), where the chunk is decided.
+    early: 1 draws tau evenly; more draws it nearer to noise (Beta(1, early); pi0 has 1.5).
     The same generator state gives the same sample. Raises ValueError for shapes or a delay that do not fit.
     """
     if actions.ndim != 3 or valid.shape != actions.shape or valid.dtype != torch.bool:

@@ -68,8 +68,7 @@ def begin(
     """Claim the run's folder, and make or find its tokenizers and statistics.
 
     Those that the network has, or the run that it starts from, are taken over: another scale of the actions would spoil
-    its expert. Raises
-    ValueError when the folder belongs to a run of other settings, or nothing is done in any source.
+    its expert. Raises ValueError when the folder belongs to a run of other settings, or nothing is done in any source.
     """
     file, wanted = folder / SPEC, yaml.safe_dump(training.model_dump(mode="json"), sort_keys=False)
     if file.is_file() and file.read_text(encoding="utf-8") != wanted:

@@ -70,6 +70,8 @@ class Trainer:
             objective.model.recompute = True
         if training.compiled:
             objective.model.compile_parts()
+            for block in objective.model.expert.blocks:
+                block.compile()
         self._objective = self._accelerator.prepare(objective)
         self._sharded = training.sharded_optimiser and processes > 1
         self._optimiser = _adamw(weights, training, self._sharded)
