@@ -103,7 +103,7 @@ def run(robot: str, folder: str, pictures: str, instruction: str, operator: str,
 def _record(plan: BringUp, terminal: Terminal, instruction: str, operator: str) -> int:
     """With the recorder_node that is there, else with one of our own, whose episode ends with it."""
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(RecorderClient())
+        client = stack.enter_context(RecorderClient(terminal.check))
         group = None
         if not client.within(DISCOVERY_S, lambda: client.ready):
             group = stack.enter_context(ProcessGroup(plan, lambda name, line: terminal.tell(f"{name}: {line}")))

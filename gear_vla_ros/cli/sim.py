@@ -42,11 +42,15 @@ def collect(
     held_out: Annotated[bool, typer.Option(help="wordings that training data never has")] = False,
     disturbed: Annotated[bool, typer.Option(help="with kicks and false gripper moves to recover from")] = True,
     compression: Annotated[str, typer.Option(help="of the MCAP chunks: none, lz4 or zstd")] = "lz4",
+    learner: Annotated[
+        str,
+        typer.Option(help="bundle or checkpoint that drives for the first 3 to 10 s, while the expert labels"),
+    ] = "",
 ) -> None:
     """Record the scripted expert in randomised scenes: MCAP episodes as the recorder's, no ROS graph needed."""
     from gear_vla_ros.cli import sim_collect as command
 
-    wanted = command.collection(robot, task, first_seed, held_out, disturbed, limit, compression)
+    wanted = command.collection(robot, task, first_seed, held_out, disturbed, limit, compression, learner)
     raise typer.Exit(command.run(wanted, episodes, jobs, out, console))
 
 

@@ -7,7 +7,7 @@ import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 from rich.console import Console
@@ -20,17 +20,28 @@ from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.sim.disturbance import Disturber, Span, random_spans
 from gear_vla_ros.sim.episode import Episode, Outcome, Timing
 from gear_vla_ros.sim.randomise import check_task, random_scene
+from gear_vla_ros.sim.running import SECOND_NS
 from gear_vla_ros.sim.scene import Scene
+
+if TYPE_CHECKING:
+    from gear_vla_ros.contracts import Policy
+    from gear_vla_ros.sim.episode import Disturb
 
 SETTINGS, UNFINISHED = "collection.json", ".unfinished"
 START_SPREAD = 2.5
 """How much farther from home the arms begin than in a check."""
-_DISTURBANCES = 1
+LEARNER_UNTIL_S = (3.0, 10.0)
+"""When the expert takes over from a learner, at random between these."""
+LEARNER = "gear_vla"
+_DISTURBANCES, _TAKEOVER = 1, 2
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What all episodes of a folder have in common; kept in it, so that it is gone on with as it was begun."""
+    """What all episodes of a folder have in common; kept in it, so that it is gone on with as it was begun.
+
+    learner: empty, or the checkpoint that drives first, instead of disturbances.
+    """
 
     robot: str
     task: str
@@ -39,6 +50,7 @@ class Collection:
     disturbed: bool
     limit_s: float
     compression: Compression
+    learner: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,12 +63,19 @@ class Collected:
 
 
 def collection(
-    robot: str, task: str, first_seed: int, held_out: bool, disturbed: bool, limit_s: float, compression: str
+    robot: str,
+    task: str,
+    first_seed: int,
+    held_out: bool,
+    disturbed: bool,
+    limit_s: float,
+    compression: str,
+    learner: str = "",
 ) -> Collection:
     """Raises ValueError on an unknown compression."""
     if compression not in (allowed := get_args(Compression)):
         raise ValueError(f"compression: found '{compression}'; allowed {', '.join(allowed)}")
-    return Collection(robot, task, first_seed, held_out, disturbed, limit_s, cast(Compression, compression))
+    return Collection(robot, task, first_seed, held_out, disturbed, limit_s, cast(Compression, compression), learner)
 
 
 def run(collection: Collection, episodes: int, jobs: int, folder: Path, console: Console) -> int:
@@ -86,15 +105,17 @@ def collect(spec: RobotSpec, collection: Collection, root: Path, index: int) -> 
     begun_s = time.process_time()
     seed = collection.first_seed + index - 1
     scene = random_scene(spec, collection.task, seed, collection.held_out)
-    spans = random_spans(np.random.default_rng([seed, _DISTURBANCES])) if collection.disturbed else ()
+    disturbed = collection.disturbed and not collection.learner
+    spans = random_spans(np.random.default_rng([seed, _DISTURBANCES])) if disturbed else ()
     scene = dataclasses.replace(scene, start={arm: START_SPREAD * q for arm, q in scene.start.items()})
     unfinished = root / UNFINISHED / _folder(root, index).name
     unfinished.mkdir()
     attachments = {"robot.json": spec.model_dump_json(indent=2).encode()}
     options = WriterOptions(compression=collection.compression)
     topics = topics_of(spec, drivers=False)
-    writer = EpisodeWriter(unfinished, topics, _about(spec, scene, seed, spans), attachments, options)
-    outcome = _play(spec, scene, Disturber(spans), collection.limit_s, writer)
+    about = _about(spec, scene, seed, spans, collection.learner)
+    writer = EpisodeWriter(unfinished, topics, about, attachments, options)
+    outcome = _play(spec, scene, _driver(spec, collection.learner, seed, spans), collection.limit_s, writer)
     writer.close({"outcome": "success" if outcome.success else "failure"})
     if writer.error or writer.dropped:
         raise RecordingError(f"{writer.file}: {writer.problem}")
@@ -102,24 +123,49 @@ def collect(spec: RobotSpec, collection: Collection, root: Path, index: int) -> 
     return Collected(outcome, time.process_time() - begun_s, writer.accepted_bytes)
 
 
-def _play(spec: RobotSpec, scene: Scene, disturb: Disturber, limit_s: float, writer: Any) -> Outcome:
-    """The expert in the scene, into the writer."""
-    from gear_vla_ros.msg import EpisodeEvent
+def _driver(spec: RobotSpec, learner: str, seed: int, spans: tuple[Span, ...]) -> "tuple[Policy, Disturb]":
+    """Who labels, and what is followed in place of its chunks."""
     from gear_vla_ros.policies.expert import ExpertPolicy
+    from gear_vla_ros.sim.taught import Taught
+
+    if not learner:
+        return ExpertPolicy(spec), Disturber(spans)
+    until_s = np.random.default_rng([seed, _TAKEOVER]).uniform(*LEARNER_UNTIL_S)
+    taught = Taught(ExpertPolicy(spec), _learner(spec.name, learner), SECOND_NS + round(until_s * 1e9))
+    return taught, taught.disturb
+
+
+@functools.cache
+def _learner(robot: str, checkpoint: str) -> "Policy":
+    """One a process. Raises ValueError or FileNotFoundError when it cannot be used for the robot."""
+    from gear_vla_ros.policies.options import PolicyOptions
+    from gear_vla_ros.policies.registry import make_policy
+
+    return make_policy(LEARNER, load_robot(robot), PolicyOptions(checkpoint))
+
+
+def _play(spec: RobotSpec, scene: Scene, driver: "tuple[Policy, Disturb]", limit_s: float, writer: Any) -> Outcome:
+    """Whoever drives in the scene, into the writer."""
+    from gear_vla_ros.msg import EpisodeEvent
     from gear_vla_ros.ros.episode_log import EpisodeLog
+    from gear_vla_ros.sim.eyes import Cameras
     from gear_vla_ros.sim.renderer import Renderer, sim_size
+    from gear_vla_ros.sim.taught import Taught
     from gear_vla_ros.sim.world import World
 
-    world, instruction = World(spec, scene=scene), Instruction(1, scene.instruction)
+    world, instruction, (policy, disturb) = World(spec, scene=scene), Instruction(1, scene.instruction), driver
     renderer = Renderer(world, *sim_size(spec))
+    eyes = Cameras(world) if isinstance(policy, Taught) else None
     try:
         log = EpisodeLog(spec, writer, renderer, _serialiser(spec.name))
         timing = Timing(limit_s=limit_s)
-        outcome = Episode(world, ExpertPolicy(spec), instruction, timing, log, disturb=disturb).run()
+        outcome = Episode(world, policy, instruction, timing, log, eyes, disturb).run()
         log.event(EpisodeEvent.SUCCESS if outcome.success else EpisodeEvent.STOP, outcome.reason, instruction.id)
         log.flush()
     finally:
         renderer.close()
+        if eyes is not None:
+            eyes.close()
     return outcome
 
 
@@ -131,13 +177,13 @@ def _serialiser(robot: str) -> Any:
     return Serialiser()
 
 
-def _about(spec: RobotSpec, scene: Scene, seed: int, spans: tuple[Span, ...]) -> dict[str, str]:
+def _about(spec: RobotSpec, scene: Scene, seed: int, spans: tuple[Span, ...], learner: str) -> dict[str, str]:
     """Metadata of the episode; times of disturbances are stamps [ns] within it."""
     disturbances = [{"kind": span.kind, "begin_ns": span.begin_ns, "end_ns": span.end_ns} for span in spans]
     return {
         "robot": spec.name,
         "instruction": scene.instruction,
-        "operator": "scripted expert",
+        "operator": f"{learner}, then the scripted expert" if learner else "scripted expert",
         "task": scene.task,
         "seed": str(seed),
         "held_out": str(scene.held_out).lower(),
@@ -149,7 +195,7 @@ def _claim(folder: Path, collection: Collection) -> None:
     """Make the folder, or find it begun with the same settings; what was cut off in it is made anew."""
     file, wanted = folder / SETTINGS, asdict(collection)
     if file.is_file():
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = {"learner": ""} | json.loads(file.read_text(encoding="utf-8"))
         if differ := [key for key in wanted if found.get(key) != wanted[key]]:
             told = ", ".join(f"{key} {found.get(key)} instead of {wanted[key]}" for key in differ)
             raise ValueError(f"{file}: a collection with {told}; choose another folder, or go on with its settings")

@@ -48,7 +48,7 @@ def run(robot: str, device: str, network: str, sim_time: bool, console: Console)
 def _drive(plan: BringUp, keyboard: Keyboard, sim_time: bool, terminal: Terminal) -> int:
     """With the teleop_node that is there, else with one of our own."""
     with contextlib.ExitStack() as stack:
-        link = stack.enter_context(KeyboardLink(plan.robot, keyboard, sim_time))
+        link = stack.enter_context(KeyboardLink(plan.robot, keyboard, sim_time, terminal.check))
         ended: Callable[[], object] = _never
         limit_s = DISCOVERY_S
         if not link.within(DISCOVERY_S, lambda: link.node_runs):

@@ -12,14 +12,17 @@ from types import FrameType, TracebackType
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O.|.)?")
 UNKNOWN_WIDTH = 80
-_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminal:
     """No echo and no waiting for Enter while it is open; as it was before when it closes, however that comes about.
 
-    Ctrl-C stays Ctrl-C; SIGTERM and a closed window end it in the same way.
+    Ctrl-C, SIGTERM and a closed window end it in the same way: with a KeyboardInterrupt out of the next `keys` or
+    `check`. Raised wherever the program happens to be, it could be inside a callback from C++, where it is lost.
     """
+
+    _told_to_end = False
 
     def __enter__(self) -> "Terminal":
         """Raises ValueError when there is no terminal."""
@@ -29,7 +32,7 @@ class Terminal:
             )
         self._fd = sys.stdin.fileno()
         self._before = termios.tcgetattr(self._fd)
-        self._handlers = {number: signal.signal(number, _interrupt) for number in _ENDINGS}
+        self._handlers = {number: signal.signal(number, self._on_signal) for number in _ENDINGS}
         tty.setcbreak(self._fd)
         return self
 
@@ -40,10 +43,17 @@ class Terminal:
             signal.signal(number, handler)
         _write("\n")
 
+    def check(self) -> None:
+        """Raises KeyboardInterrupt, once for each time that a signal has told to end."""
+        if self._told_to_end:
+            self._told_to_end = False
+            raise KeyboardInterrupt
+
     def keys(self, limit_s: float = 0.0) -> str:
         """Keys since the last call, or within `limit_s`; arrow keys and the like are left out. Raises
-        KeyboardInterrupt when the terminal is gone."""
+        KeyboardInterrupt as `check`, and when the terminal is gone."""
         ready, _, _ = select.select([self._fd], [], [], limit_s)
+        self.check()
         if not ready:
             return ""
         try:
@@ -63,6 +73,9 @@ class Terminal:
         """A line that stays, above the running one."""
         _write(f"\r\x1b[K{line}\n")
 
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._told_to_end = True
+
 
 def _columns() -> int:
     try:
@@ -76,7 +89,3 @@ def _write(text: str) -> None:
     with contextlib.suppress(OSError):
         sys.stdout.write(text)
         sys.stdout.flush()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

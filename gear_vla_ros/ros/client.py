@@ -33,7 +33,8 @@ class Client:
         sim_time: bool = False,
         leave_ctrl_c: bool = False,
     ) -> None:
-        """name: of the node. check: called in `until`; it may raise to give up early (a process has ended, say).
+        """name: of the node. check: called in `until` and `within`; it may raise to give up early (a process has ended,
+        say).
 
         sim_time: the node's clock is /clock. leave_ctrl_c: rclpy does not handle signals.
         """
@@ -69,6 +70,7 @@ class Client:
         """Whether a condition begins to hold within a time; one that says something says it again and again."""
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
+            self._check()
             if true():
                 return True
             self.turn()

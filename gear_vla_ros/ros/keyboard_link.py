@@ -1,5 +1,7 @@
 """A terminal's keyboard as a device: publishes what the keys say, hears what the robot does."""
 
+from collections.abc import Callable
+
 from geometry_msgs.msg import TwistStamped
 from std_msgs.msg import Bool, Float64
 
@@ -19,9 +21,11 @@ TELEOP_NODE = "teleop_node"
 class KeyboardLink(Client):
     """For the calling thread; Ctrl-C is left to it."""
 
-    def __init__(self, robot: RobotSpec, keyboard: Keyboard, sim_time: bool = False) -> None:
-        """sim_time: stamp by /clock, as nodes with use_sim_time do."""
-        super().__init__("gear_vla_keyboard", sim_time=sim_time, leave_ctrl_c=True)
+    def __init__(
+        self, robot: RobotSpec, keyboard: Keyboard, sim_time: bool = False, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """sim_time: stamp by /clock, as nodes with use_sim_time do. check: as of `Client`."""
+        super().__init__("gear_vla_keyboard", check, sim_time=sim_time, leave_ctrl_c=True)
         self._robot, self._keyboard = robot, keyboard
         self._spec = keyboard_spec(robot.teleop)
         self.status: PolicyStatus | None = None

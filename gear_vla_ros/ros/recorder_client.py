@@ -51,8 +51,9 @@ def figures_of(pairs: dict[str, str]) -> RecorderFigures:
 class RecorderClient(Client):
     """For the calling thread; Ctrl-C is left to it."""
 
-    def __init__(self) -> None:
-        super().__init__("gear_vla_record", leave_ctrl_c=True)
+    def __init__(self, check: Callable[[], None]) -> None:
+        """check: as of `Client`."""
+        super().__init__("gear_vla_record", check, leave_ctrl_c=True)
         self.figures = RecorderFigures()
 
     def open(self) -> None:

@@ -60,15 +60,17 @@ class ReplayFeeder(Client):
             raise GraphError(f"waited {MEET_LIMIT_S:.0f} s for vlm_node and action_node to listen")
 
     def rehearse(self, observation: Observation) -> None:
-        """Passes on pictures of just before an observation, until a chunk comes: instruction and topics have met then.
+        """Passes on pictures of just before an observation, until a chunk of any of them comes: instruction and topics
+        have met then. Where passes are slow, that is while later pictures are shown already.
 
         Raises GraphError.
         """
-        for attempt in range(REHEARSALS):
+        first_ns = observation.stamp_ns - HISTORY_NS // 2
+        shown = [first_ns + attempt * REHEARSAL_NS for attempt in range(REHEARSALS)]
+        for stamp_ns in shown:
             self._move(observation.stamp_ns - HISTORY_NS, observation.stamp_ns)
-            stamp_ns = observation.stamp_ns - HISTORY_NS // 2 + attempt * REHEARSAL_NS
             self._show(observation, stamp_ns)
-            if self._within(lambda at=stamp_ns: self._made_from(at), REHEARSAL_LIMIT_S):  # type: ignore[misc]
+            if self._within(lambda: self._made_from(shown), REHEARSAL_LIMIT_S):
                 return
         raise GraphError("no chunk came; the nodes' last lines say why")
 
@@ -81,7 +83,7 @@ class ReplayFeeder(Client):
         for attempt in range(PASSES):
             stamp_ns = observation.stamp_ns + attempt * 1000
             self._show(observation, stamp_ns)
-            chunk = self._within(lambda at=stamp_ns: self._made_from(at), PASS_LIMIT_S)  # type: ignore[misc]
+            chunk = self._within(lambda at=stamp_ns: self._made_from([at]), PASS_LIMIT_S)  # type: ignore[misc]
             if chunk is not None:
                 return convert.chunk_from_msg(chunk, self._robot)
         raise GraphError(f"no chunk of the pictures at {observation.stamp_ns * 1e-9:.3f} s; the nodes' lines say why")
@@ -112,9 +114,9 @@ class ReplayFeeder(Client):
             pixels = observation.images[camera.role]
             self._cameras[camera.role].publish(images.fill(message, pixels, "rgb8"))
 
-    def _made_from(self, stamp_ns: int) -> ActionChunkMsg | None:
-        """A chunk made from latents of this capture time."""
-        made = {one.sequence for one in self._latents if to_ns(one.header.stamp) == stamp_ns}
+    def _made_from(self, stamps_ns: Sequence[int]) -> ActionChunkMsg | None:
+        """A chunk made from latents of one of these capture times."""
+        made = {one.sequence for one in self._latents if to_ns(one.header.stamp) in stamps_ns}
         return next((chunk for chunk in self._chunks if chunk.latent_sequence in made), None)
 
     def _tell_time(self) -> None:

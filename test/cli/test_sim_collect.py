@@ -147,3 +147,19 @@ def test_another_collection_s_folder_is_refused(collected, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     done = collect(tmp_path, "--episodes", "2")
     assert done.returncode == 2 and "no collection of this command" in done.stderr
+
+
+def test_a_learner_drives_first_and_the_expert_labels(tmp_path):
+    done = collect(tmp_path / "lift", "--episodes", "1", "--first-seed", "50", "--learner", "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    about = survey(tmp_path / "lift" / "episode_0001").about
+    assert about["operator"] == "demo, then the scripted expert" and about["disturbances"] == "[]"
+    models = {m.model_id for _, _, m in read_messages(tmp_path / "lift" / "episode_0001", {"/gear_vla/chunk"})}
+    assert models == {"expert-2-franka"}, "labels are the expert's"
+    other = collect(tmp_path / "lift", "--episodes", "2", "--first-seed", "50")
+    assert other.returncode == 2 and "learner demo instead of" in other.stderr
+
+
+def test_a_learner_that_is_not_there_is_one_line(tmp_path):
+    done = collect(tmp_path / "lift", "--episodes", "1", "--learner", "nowhere")
+    assert done.returncode == 2 and "nowhere" in done.stderr and "Traceback" not in done.stderr, done.stderr
