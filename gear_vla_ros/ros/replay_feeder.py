@@ -39,7 +39,7 @@ class ReplayFeeder(Client):
         """check: as of `Client`, called in every wait."""
         super().__init__("gear_vla_replay", check)
         self._robot, self._joint_states = robot, joint_states
-        self._now_ns = self._until_ns = 0
+        self._now_ns = self._until_ns = self._told_ns = 0
         self._latents: deque[LatentAction] = deque(maxlen=KEPT)
         self._chunks: deque[ActionChunkMsg] = deque(maxlen=KEPT)
 
@@ -77,14 +77,15 @@ class ReplayFeeder(Client):
     def chunk_of(self, observation: Observation, act_ns: int) -> ActionChunk:
         """The chunk that the nodes make of an observation from the state at `act_ns`. Raises GraphError.
 
-        Pictures that got lost, as any best-effort message may, are shown again under a stamp a microsecond later.
+        Pictures and joint states that got lost, as any best-effort message may, are told again, the pictures under a
+        stamp a microsecond later.
         """
-        self._move(observation.stamp_ns - HISTORY_NS, act_ns)
         for attempt in range(PASSES):
+            self._move(observation.stamp_ns - HISTORY_NS, act_ns)
             stamp_ns = observation.stamp_ns + attempt * 1000
             self._show(observation, stamp_ns)
             chunk = self._within(lambda at=stamp_ns: self._made_from([at]), PASS_LIMIT_S)  # type: ignore[misc]
-            if chunk is not None:
+            if chunk is not None and to_ns(chunk.header.stamp) == self._told_ns:
                 return convert.chunk_from_msg(chunk, self._robot)
         raise GraphError(f"no chunk of the pictures at {observation.stamp_ns * 1e-9:.3f} s; the nodes' lines say why")
 
@@ -96,6 +97,7 @@ class ReplayFeeder(Client):
             self._now_ns = max(self._now_ns, stamp_ns)
             self._tell_time()
             self._joints.publish(message)
+            self._told_ns = stamp_ns
             self._until_ns = stamp_ns + CREEP_LIMIT_NS
             self.wait(TURN_S)
 
