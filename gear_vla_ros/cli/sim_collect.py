@@ -80,9 +80,11 @@ def collection(
 
 def run(collection: Collection, episodes: int, jobs: int, folder: Path, console: Console) -> int:
     """0 when all episodes are there. Raises ValueError (unknown names, another collection's folder),
-    FileNotFoundError (no such robot) or RecordingError (disk)."""
+    FileNotFoundError (no such robot or learner) or RecordingError (disk)."""
     spec = load_robot(collection.robot)
     check_task(spec, collection.task)
+    if collection.learner:
+        _learner(spec.name, collection.learner)
     _claim(folder, collection)
     missing = [index for index in range(1, episodes + 1) if not _folder(folder, index).is_dir()]
     if len(missing) < episodes:

@@ -163,3 +163,4 @@ def test_a_learner_drives_first_and_the_expert_labels(tmp_path):
 def test_a_learner_that_is_not_there_is_one_line(tmp_path):
     done = collect(tmp_path / "lift", "--episodes", "1", "--learner", "nowhere")
     assert done.returncode == 2 and "nowhere" in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert not (tmp_path / "lift").exists(), "found before anything is begun"
