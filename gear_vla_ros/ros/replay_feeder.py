@@ -23,6 +23,7 @@ HISTORY_NS = 60_000_000
 CREEP_NS, CREEP_LIMIT_NS = 100_000, 40_000_000
 """What the clock goes on a turn, for the nodes' timers, and in all: nothing may become stale while one waits."""
 REHEARSALS, REHEARSAL_NS, REHEARSAL_LIMIT_S = 20, 1_000_000, 2.0
+SET_BACK_NS, SET_BACK_S = 200_000_000, 0.05
 TURN_S = 0.002
 PASSES, PASS_LIMIT_S, MEET_LIMIT_S = 3, 20.0, 60.0
 
@@ -61,13 +62,17 @@ class ReplayFeeder(Client):
 
     def rehearse(self, observation: Observation) -> None:
         """Passes on pictures of just before an observation, until a chunk of any of them comes: instruction and topics
-        have met then. Where passes are slow, that is while later pictures are shown already.
+        have met then. Where passes are slow, that is while later pictures are shown already. A node that began to hear
+        in the middle has the last joint states without those before, and would refuse these as older: it is made to
+        forget.
 
         Raises GraphError.
         """
         first_ns = observation.stamp_ns - HISTORY_NS // 2
         shown = [first_ns + attempt * REHEARSAL_NS for attempt in range(REHEARSALS)]
         for stamp_ns in shown:
+            if stamp_ns != first_ns:
+                self._set_back(observation)
             self._move(observation.stamp_ns - HISTORY_NS, observation.stamp_ns)
             self._show(observation, stamp_ns)
             if self._within(lambda: self._made_from(shown), REHEARSAL_LIMIT_S):
@@ -88,6 +93,14 @@ class ReplayFeeder(Client):
             if chunk is not None and to_ns(chunk.header.stamp) == self._told_ns:
                 return convert.chunk_from_msg(chunk, self._robot)
         raise GraphError(f"no chunk of the pictures at {observation.stamp_ns * 1e-9:.3f} s; the nodes' lines say why")
+
+    def _set_back(self, observation: Observation) -> None:
+        """Time from before all that was told, and pictures at it: nodes forget what they heard on the old time line."""
+        self._now_ns = max(1, observation.stamp_ns - HISTORY_NS - SET_BACK_NS)
+        self._tell_time()
+        self._within(lambda: None, SET_BACK_S)
+        self._show(observation, self._now_ns)
+        self._within(lambda: None, SET_BACK_S)
 
     def _move(self, first_ns: int, last_ns: int) -> None:
         """Joint states and time go on."""

@@ -30,7 +30,8 @@ def replay(episode, *words):
 
 def test_the_nodes_give_the_same_figures_twice(episode):
     first, again = (replay(episode, "--latency", "0.1", "--every", "0.4") for _ in range(2))
-    assert first.returncode == 0, first.stdout + first.stderr
+    for done in (first, again):
+        assert done.returncode == 0, done.stdout + done.stderr
     assert first.stdout == again.stdout
     report = json.loads(first.stdout)
     assert report["chunks"] >= 4 and report["model"].startswith("gear_vla-tiny-")
