@@ -42,3 +42,24 @@ def test_a_node_that_cannot_start_is_told_with_its_lines(episode, tmp_path):
     done = replay(episode, "--checkpoint", str(tmp_path / "nowhere"))
     assert done.returncode == 2
     assert "ended with code 2" in done.stderr and "no spec.yaml" in done.stderr, done.stderr
+
+
+HEARD_IN_THE_MIDDLE = """
+import sys
+from gear_vla_ros.cli.main import main
+from gear_vla_ros.ros.replay_feeder import ReplayFeeder
+whole, moves = ReplayFeeder._between, []
+def between(feeder, first_ns, last_ns):
+    moves.append(first_ns)
+    return whole(feeder, first_ns, last_ns)[-1 if len(moves) == 1 else 0:]
+ReplayFeeder._between = between
+sys.exit(main())
+"""
+
+
+def test_nodes_that_heard_only_the_last_joint_state_at_first_meet_all_the_same(episode):
+    """They refuse the states before it as older; unless time is set back they would for ever."""
+    command = [sys.executable, "-c", HEARD_IN_THE_MIDDLE, "replay", str(episode), "--every", "1.0", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["chunks"] >= 1
