@@ -1,6 +1,5 @@
 """One evaluated episode: a policy in the scene of one seed, in closed loop and in simulated time."""
 
-import functools
 import statistics
 import time
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from gear_vla_ros.contracts import (
     SceneObject,
 )
 from gear_vla_ros.policies.options import PolicyOptions
-from gear_vla_ros.policies.registry import check_policy, make_policy
+from gear_vla_ros.policies.registry import check_policy, kept_policy
 from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
 from gear_vla_ros.sim.episode import Episode, Later, Outcome
 from gear_vla_ros.sim.measuring import Others, SeamMeter, Together, Trace
@@ -133,7 +132,11 @@ def attempt(evaluation: Evaluation, seed: int) -> Attempt:
     spec = load_robot(evaluation.robot)
     scene = evaluation.scene(spec, seed)
     policy = Timed(
-        _policy(evaluation.robot, evaluation.policy, evaluation.checkpoint, evaluation.noise_seed, evaluation.backend)
+        kept_policy(
+            evaluation.policy,
+            evaluation.robot,
+            PolicyOptions(evaluation.checkpoint, evaluation.noise_seed, evaluation.backend),
+        )
     )
     world = World(spec, scene=scene)
     seams, others, trace = SeamMeter(), Others(), Trace()
@@ -174,13 +177,6 @@ def attempt(evaluation: Evaluation, seed: int) -> Attempt:
         trace=np.stack(trace.qpos),
         said=tuple(trace.said),
     )
-
-
-@functools.lru_cache(maxsize=1)
-def _policy(robot: str, name: str, checkpoint: str, noise_seed: int, backend: str) -> Policy:
-    policy = make_policy(name, load_robot(robot), PolicyOptions(checkpoint, noise_seed, backend))
-    policy.warm_up()
-    return policy
 
 
 def _side(spec: RobotSpec, scene: Scene, target: str) -> str:

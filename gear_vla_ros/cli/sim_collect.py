@@ -7,25 +7,23 @@ import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 from rich.console import Console
 
 from gear_vla_ros.cli.jobs import spread
-from gear_vla_ros.contracts import Instruction
+from gear_vla_ros.contracts import Instruction, Policy
+from gear_vla_ros.policies.options import PolicyOptions
+from gear_vla_ros.policies.registry import kept_policy
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.writer import Compression
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.sim.disturbance import Disturber, Span, random_spans
-from gear_vla_ros.sim.episode import Episode, Outcome, Timing
+from gear_vla_ros.sim.episode import Disturb, Episode, Outcome, Timing
 from gear_vla_ros.sim.randomise import check_task, random_scene
 from gear_vla_ros.sim.running import SECOND_NS
 from gear_vla_ros.sim.scene import Scene
-
-if TYPE_CHECKING:
-    from gear_vla_ros.contracts import Policy
-    from gear_vla_ros.sim.episode import Disturb
 
 SETTINGS, UNFINISHED = "collection.json", ".unfinished"
 START_SPREAD = 2.5
@@ -75,6 +73,7 @@ def collection(
     """Raises ValueError on an unknown compression."""
     if compression not in (allowed := get_args(Compression)):
         raise ValueError(f"compression: found '{compression}'; allowed {', '.join(allowed)}")
+    disturbed = disturbed and not learner
     return Collection(robot, task, first_seed, held_out, disturbed, limit_s, cast(Compression, compression), learner)
 
 
@@ -84,7 +83,7 @@ def run(collection: Collection, episodes: int, jobs: int, folder: Path, console:
     spec = load_robot(collection.robot)
     check_task(spec, collection.task)
     if collection.learner:
-        _learner(spec.name, collection.learner)
+        kept_policy(LEARNER, spec.name, PolicyOptions(collection.learner))
     _claim(folder, collection)
     missing = [index for index in range(1, episodes + 1) if not _folder(folder, index).is_dir()]
     if len(missing) < episodes:
@@ -107,8 +106,7 @@ def collect(spec: RobotSpec, collection: Collection, root: Path, index: int) -> 
     begun_s = time.process_time()
     seed = collection.first_seed + index - 1
     scene = random_scene(spec, collection.task, seed, collection.held_out)
-    disturbed = collection.disturbed and not collection.learner
-    spans = random_spans(np.random.default_rng([seed, _DISTURBANCES])) if disturbed else ()
+    spans = random_spans(np.random.default_rng([seed, _DISTURBANCES])) if collection.disturbed else ()
     scene = dataclasses.replace(scene, start={arm: START_SPREAD * q for arm, q in scene.start.items()})
     unfinished = root / UNFINISHED / _folder(root, index).name
     unfinished.mkdir()
@@ -125,7 +123,7 @@ def collect(spec: RobotSpec, collection: Collection, root: Path, index: int) -> 
     return Collected(outcome, time.process_time() - begun_s, writer.accepted_bytes)
 
 
-def _driver(spec: RobotSpec, learner: str, seed: int, spans: tuple[Span, ...]) -> "tuple[Policy, Disturb]":
+def _driver(spec: RobotSpec, learner: str, seed: int, spans: tuple[Span, ...]) -> tuple[Policy, Disturb]:
     """Who labels, and what is followed in place of its chunks."""
     from gear_vla_ros.policies.expert import ExpertPolicy
     from gear_vla_ros.sim.taught import Taught
@@ -133,20 +131,12 @@ def _driver(spec: RobotSpec, learner: str, seed: int, spans: tuple[Span, ...]) -
     if not learner:
         return ExpertPolicy(spec), Disturber(spans)
     until_s = np.random.default_rng([seed, _TAKEOVER]).uniform(*LEARNER_UNTIL_S)
-    taught = Taught(ExpertPolicy(spec), _learner(spec.name, learner), SECOND_NS + round(until_s * 1e9))
+    driving = kept_policy(LEARNER, spec.name, PolicyOptions(learner))
+    taught = Taught(ExpertPolicy(spec), driving, SECOND_NS + round(until_s * 1e9))
     return taught, taught.disturb
 
 
-@functools.cache
-def _learner(robot: str, checkpoint: str) -> "Policy":
-    """One a process. Raises ValueError or FileNotFoundError when it cannot be used for the robot."""
-    from gear_vla_ros.policies.options import PolicyOptions
-    from gear_vla_ros.policies.registry import make_policy
-
-    return make_policy(LEARNER, load_robot(robot), PolicyOptions(checkpoint))
-
-
-def _play(spec: RobotSpec, scene: Scene, driver: "tuple[Policy, Disturb]", limit_s: float, writer: Any) -> Outcome:
+def _play(spec: RobotSpec, scene: Scene, driver: tuple[Policy, Disturb], limit_s: float, writer: Any) -> Outcome:
     """Whoever drives in the scene, into the writer."""
     from gear_vla_ros.msg import EpisodeEvent
     from gear_vla_ros.ros.episode_log import EpisodeLog

@@ -1,10 +1,11 @@
 """Policies by name. Importing this imports none of them: torch and MuJoCo load with the policy that needs them."""
 
+from functools import lru_cache
 from importlib import import_module
 
 from gear_vla_ros.contracts import Policy
 from gear_vla_ros.policies.options import PolicyOptions
-from gear_vla_ros.settings import RobotSpec
+from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
 
 _POLICIES = {
@@ -32,4 +33,12 @@ def make_policy(name: str, spec: RobotSpec, options: PolicyOptions | None = None
     check_policy(name)
     module, kind = _POLICIES[name]
     policy: Policy = getattr(import_module(module), kind)(spec, options)
+    return policy
+
+
+@lru_cache(maxsize=1)
+def kept_policy(name: str, robot: str, options: PolicyOptions) -> Policy:
+    """As `make_policy`, warmed up, and kept by the process until it asks for another."""
+    policy = make_policy(name, load_robot(robot), options)
+    policy.warm_up()
     return policy
