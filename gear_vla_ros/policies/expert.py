@@ -73,7 +73,7 @@ class ExpertPolicy:
     @property
     def model_id(self) -> str:
         """One per robot."""
-        return f"expert-2-{self._spec.name}"
+        return f"expert-3-{self._spec.name}"
 
     @property
     def about(self) -> Mapping[str, str]:

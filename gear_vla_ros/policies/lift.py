@@ -11,10 +11,16 @@ Array = NDArray[np.float64]
 
 HOVER_M, LIFT_M = 0.10, 0.16
 CRUISE_M_S, DESCEND_M_S, LIFT_M_S, TURN_RAD_S, FINGER_1_S = 0.25, 0.12, 0.15, 1.2, 2.0
-OVER_M, ALIGNED_RAD = 0.012, 0.12
-"""How near the grasp's axis the tool must be to descend."""
-AT_ACROSS_M, AT_UP_M = 0.012, 0.006
-"""How near the grasp the tool must be to close."""
+CENTRED_M, OUTSIDE_M = 0.012, 0.05
+"""Of the funnel above a grasp: down at its height within the first, HOVER_M above it from the second on."""
+ALIGNED_RAD, TURNED_AWAY_RAD = 0.12, 0.4
+"""The same for the turn that is left."""
+BELOW_M = 0.04
+"""So far below the funnel the tool only rises."""
+AT_ACROSS_M, AT_UP_M, AT_RAD = 0.018, 0.012, 0.25
+"""How near the grasp the fingers begin to close; the tool goes on centring meanwhile."""
+BEGUN, OPEN = 1.5, 0.9
+"""Fingers that have begun to close go on in a region so much wider."""
 HELD_ACROSS_M, HELD_ALONG_M = 0.03, 0.08
 """Where an object between the fingers may be: its pose is as old as the slow pass."""
 SLACK = 0.08
@@ -64,21 +70,30 @@ class Lift:
         return self.fetch(tool, grasp, width, dt)
 
     def fetch(self, tool: Tool, grasp: Array, width: float, dt: float) -> tuple[Tool, float]:
-        """As `step`, towards `world_T_grasp` `[4, 4]` from straight above, until the fingers are `width` [m] apart."""
+        """As `step`, towards `world_T_grasp` `[4, 4]` from straight above, until the fingers are `width` [m] apart.
+
+        Down a funnel, without a threshold but the one that closes: whoever imitates this sees the place only roughly.
+        """
         held_at = min(width / self.stroke_m, 1.0)
         away = tool.world_T_tcp[:3, 3] - grasp[:3, 3]
         across, up = float(np.linalg.norm(away[:2])), float(away[2])
         turn = float(so3.angle_between(tool.world_T_tcp[:3, :3], grasp[:3, :3]))
-        if across < AT_ACROSS_M and abs(up) < AT_UP_M and turn < 2 * ALIGNED_RAD:
-            return Tool(tool.world_T_tcp, max(held_at, tool.opening - FINGER_1_S * dt)), 0.0
+        wider = BEGUN if held_at - SLACK < tool.opening < OPEN else 1.0
+        if across < wider * AT_ACROSS_M and abs(up) < wider * AT_UP_M and turn < wider * AT_RAD:
+            centring = towards(tool.world_T_tcp, grasp, DESCEND_M_S, dt)
+            return Tool(centring, max(held_at, tool.opening - FINGER_1_S * dt)), 0.0
         opening = min(1.0, tool.opening + FINGER_1_S * dt)
-        if across < OVER_M and turn < ALIGNED_RAD and opening > held_at + SLACK:
-            return Tool(towards(tool.world_T_tcp, grasp, DESCEND_M_S, dt), opening), 1.0
-        hover = grasp.copy()
-        hover[2, 3] += HOVER_M
-        if across > 2 * OVER_M and up < 0.8 * HOVER_M:
-            hover[:3, :3], hover[:2, 3] = tool.world_T_tcp[:3, :3], tool.world_T_tcp[:2, 3]
-        return Tool(towards(tool.world_T_tcp, hover, CRUISE_M_S, dt), opening), 1.0
+        outside = max(
+            _share(across, CENTRED_M, OUTSIDE_M),
+            _share(turn, ALIGNED_RAD, TURNED_AWAY_RAD),
+            1.0 - _share(opening, held_at + SLACK, held_at + 2 * SLACK),
+        )
+        goal, height = grasp.copy(), outside * HOVER_M
+        goal[2, 3] += height
+        aside = 1.0 - _share(height - up, 0.0, BELOW_M)
+        goal[:2, 3] = tool.world_T_tcp[:2, 3] - aside * away[:2]
+        speed = DESCEND_M_S + outside * (CRUISE_M_S - DESCEND_M_S)
+        return Tool(towards(tool.world_T_tcp, goal, speed, dt), opening), 1.0
 
     def turned(self, tool: Tool, world_T_object: Array, size: Array, dt: float) -> Array:
         """`world_T_tcp` after `dt` seconds of turning on the spot, the way an object there would be grasped."""
@@ -101,6 +116,11 @@ class Lift:
         position = world_T_object[:3, 3].copy()
         position[2] = max(position[2], TABLE_CLEARANCE_M)
         return se3.from_rotation_translation(rotation, position), float(size[best])
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """0 up to `low`, 1 from `high` on, a straight line between."""
+    return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
 def towards(world_T_now: Array, world_T_goal: Array, speed: float, dt: float) -> Array:

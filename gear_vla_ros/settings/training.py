@@ -55,6 +55,8 @@ class TrainingSpec(Spec):
     """A single arm is mapped to left or right at random (paper, App. A)."""
     vary_pictures: bool = True
     """Other light and noise, as a robot's cameras would see it."""
+    head_moved: float = Field(default=0.0, ge=0, le=0.2)
+    """Largest displacement of the head's picture, in shares of its width, as by a camera that has been pushed; ours."""
     compiled: bool = False
     """By torch.compile: a minute at the beginning, faster after."""
     from_nothing: bool = False

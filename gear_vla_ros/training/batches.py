@@ -37,6 +37,18 @@ class Source:
     targets: Targets
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Everything random about samples: whether each names another object, and which (0 to 1); `shade` `[B, 3, 8]` of
+    each view's light; `moved` `[B, 2]`, columns and lines by which the head's picture moves; grain: of pixels."""
+
+    retold: NDArray[np.bool_]
+    other: NDArray[np.float64]
+    shade: NDArray[np.float64]
+    moved: NDArray[np.int64]
+    grain: np.random.Generator
+
+
 class Batches:
     """Batch of a step; each of one robot, robots in turn by how many samples they have.
 
@@ -77,9 +89,11 @@ class Batches:
         random = np.random.default_rng([self._seed, 1, step])
         retold = random.random(len(rows)) < self._training.retold
         other, shade = random.random(len(rows)), random.random((len(rows), 3, 8))
+        moved = random.uniform(-1, 1, (len(rows), 2)) * self._training.head_moved * self._spec.view_size
         mine = slice(rank * len(rows) // processes, (rank + 1) * len(rows) // processes)
         grain = np.random.default_rng([self._seed, 2, step, mine.start])
-        batch = self._collate(source, rows[mine], mine.start, retold[mine], other[mine], shade[mine], grain)
+        drawn = Drawn(retold[mine], other[mine], shade[mine], moved[mine].round().astype(int), grain)
+        batch = self._collate(source, rows[mine], mine.start, drawn)
         one_arm = self._training.either_side and source.samples.arms.sum() == 1
         return changed(batch) if one_arm and random.random() < 0.5 else batch
 
@@ -88,33 +102,31 @@ class Batches:
         source: Source,
         rows: NDArray[np.int64],
         first: int,
-        retold: NDArray[np.bool_],
-        other: NDArray[np.float64],
-        shade: NDArray[np.float64],
-        grain: np.random.Generator,
+        drawn: "Drawn",
     ) -> Batch:
         samples, count = source.samples, len(rows)
         roles = [VIEW_ROLES.index(role) for role in samples.roles]  # type: ignore[arg-type]
         near = np.zeros((count, NAMED, 2, 6), np.float32)
         point = np.full((count, NAMED, len(VIEW_ROLES), 2), UNSEEN, np.float32)
         near_known = np.zeros((count, NAMED, 2), bool)
+        points = self._points(samples, rows, drawn.moved)
         sentences, names, own = [], [], np.ones(count, bool)
         for at, row in enumerate(rows.tolist()):
             named, choices = list(samples.named(row)), samples.others(row)
             sentences.append(samples.texts[samples.task[row]])
-            if retold[at] and choices and named[0] != NOTHING:
-                instead = choices[int(other[at] * len(choices))]
+            if drawn.retold[at] and choices and named[0] != NOTHING:
+                instead = choices[int(drawn.other[at] * len(choices))]
                 sentences[-1], named[0], own[at] = samples.retold(row, instead), instead, False
             names.append("" if named[0] == NOTHING else samples.names_of(row)[named[0]])
             for index, thing in enumerate(named):
                 if thing != NOTHING:
                     near[at, index], near_known[at, index] = samples.near[row, thing], samples.arms
-                    point[at, index, roles] = samples.point[row, thing]
+                    point[at, index, roles] = points[at, thing]
         known = samples.known[rows] & own[:, None]
         valid = known[..., None] & samples.arms.repeat(NUMBERS_PER_ARM)
         codes = np.where(own[:, None], source.targets.codes[rows], IGNORE)
         said = [source.targets.fast[row] if own[at] else [] for at, row in enumerate(rows.tolist())]
-        inputs = self._inputs(samples, rows, sentences, shade, grain)
+        inputs = self._inputs(samples, rows, sentences, drawn)
         return Batch(
             inputs=inputs,
             actions=torch.from_numpy(np.where(valid, samples.actions[rows], 0.0).astype(np.float32)),
@@ -125,7 +137,7 @@ class Batches:
             near_known=torch.from_numpy(near_known),
             point=torch.from_numpy(point),
             words=torch.tensor(list(self._words.values()), dtype=torch.long),
-            shown=torch.from_numpy(self._shown(samples, rows)),
+            shown=torch.from_numpy(self._shown(samples, rows, points)),
             naming=self._naming(inputs.text, names),
             acting=samples.acting,
             first=first,
@@ -138,14 +150,23 @@ class Batches:
             [torch.isin(row, torch.tensor(of, dtype=row.dtype)) for row, of in zip(text, ids, strict=True)]
         )
 
-    def _shown(self, samples: Prepared, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _points(self, samples: Prepared, rows: NDArray[np.int64], moved: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[B, M, V, 2]`: where the views show the objects, the head's moved with its picture."""
+        points = samples.point[rows]
+        there, by = (points != UNSEEN).any(axis=-1, keepdims=True), np.zeros_like(points)
+        by[:, :, samples.roles.index("head")] = moved[:, None] / self._spec.view_size
+        return np.where(there, points + by, points)
+
+    def _shown(
+        self, samples: Prepared, rows: NDArray[np.int64], points: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
         side = round(self._spec.tokens_per_view**0.5)
         at = {word: index for index, word in enumerate(self._words)}
         shown = np.zeros((len(rows), len(VIEW_ROLES), side * side, len(at)), bool)
         for row, sample in enumerate(rows.tolist()):
             for index, name in enumerate(samples.names_of(sample)):
                 words = [at[word] for word in name.split("_") if word in at]
-                for role, (column, line) in zip(samples.roles, samples.point[sample, index] * side, strict=True):
+                for role, (column, line) in zip(samples.roles, points[row, index] * side, strict=True):
                     if 0 <= column < side and 0 <= line < side:
                         view = VIEW_ROLES.index(role)  # type: ignore[arg-type]
                         shown[row, view, int(line) * side + int(column), words] = True
@@ -156,22 +177,35 @@ class Batches:
         samples: Prepared,
         rows: NDArray[np.int64],
         sentences: list[str],
-        shade: NDArray[np.float64],
-        grain: np.random.Generator,
+        drawn: "Drawn",
     ) -> Inputs:
         count, size = len(rows), self._spec.view_size
         views = torch.zeros(count, len(VIEW_ROLES), 3, size, size)
         order = np.argsort(rows)
         pictures = np.empty((count, *samples.views.shape[1:]), np.uint8)
         pictures[order] = samples.views[rows[order]]
+        head = samples.roles.index("head")
+        pictures[:, head] = displaced(pictures[:, head], drawn.moved)
         for index, role in enumerate(samples.roles):
             shown = torch.from_numpy(pictures[:, index]).permute(0, 3, 1, 2).float() / 255
             view = VIEW_ROLES.index(role)  # type: ignore[arg-type]
-            views[:, view] = varied(shown, shade[:, view], grain) if self._training.vary_pictures else shown
+            views[:, view] = varied(shown, drawn.shade[:, view], drawn.grain) if self._training.vary_pictures else shown
         present = torch.tensor([role in samples.roles for role in VIEW_ROLES]).expand(count, -1)
         arms = torch.from_numpy(samples.arms).expand(count, -1)
         ids, mask = text.batch(self._tokens, sentences, self._spec.max_text_tokens)
         return Inputs(views, present, samples.embodiment, torch.from_numpy(samples.state[rows]), arms, ids, mask)
+
+
+def displaced(pictures: NDArray[np.uint8], by: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Pictures `[B, S, S, 3]` moved by columns and lines `[B, 2]`; what comes in is as the edge was."""
+    most = int(np.abs(by).max(initial=0))
+    if not most:
+        return pictures
+    size = pictures.shape[1]
+    wide = np.pad(pictures, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
+    return np.stack(
+        [one[most - y : most - y + size, most - x : most - x + size] for one, (x, y) in zip(wide, by, strict=True)]
+    )
 
 
 def varied(shown: Tensor, shade: NDArray[np.float64], grain: np.random.Generator) -> Tensor:
