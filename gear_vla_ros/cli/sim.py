@@ -22,12 +22,16 @@ def check(
     first_seed: FirstSeed = 0,
     jobs: Jobs = 2,
     limit: Annotated[float, typer.Option(min=1, max=600, help="simulated seconds a scene")] = 20.0,
+    blur: Annotated[
+        float, typer.Option(min=0, max=0.1, help="the expert sees objects that far off [m], anew at each thought")
+    ] = 0.0,
     at_least: Annotated[float, typer.Option(min=0, max=1, help="exit code 1 below this share")] = 0.95,
 ) -> None:
     """Let the scripted expert do a task in randomised scenes, and say how often physics agrees that it did."""
     from gear_vla_ros.cli import sim_check as command
 
-    raise typer.Exit(command.run(robot, task, range(first_seed, first_seed + seeds), jobs, limit, at_least, console))
+    chosen = range(first_seed, first_seed + seeds)
+    raise typer.Exit(command.run(robot, task, chosen, jobs, limit, blur, at_least, console))
 
 
 @sims.command("collect")

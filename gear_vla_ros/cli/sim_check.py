@@ -12,6 +12,7 @@ from gear_vla_ros.cli.jobs import spread
 from gear_vla_ros.cli.statistics import wilson
 from gear_vla_ros.contracts import Instruction
 from gear_vla_ros.settings import RobotSpec, load_robot
+from gear_vla_ros.sim.blurred import Blurred
 from gear_vla_ros.sim.episode import Episode, Outcome, Timing
 from gear_vla_ros.sim.randomise import check_task, random_scene
 from gear_vla_ros.sim.world import World
@@ -30,13 +31,23 @@ class Attempt:
 
 
 def run(
-    robot: str, task: str, seeds: Sequence[int], jobs: int, limit_s: float, at_least: float, console: Console
+    robot: str,
+    task: str,
+    seeds: Sequence[int],
+    jobs: int,
+    limit_s: float,
+    blur_m: float,
+    at_least: float,
+    console: Console,
 ) -> int:
-    """0 when the share of successes is `at_least`. Raises ValueError or FileNotFoundError on unknown names."""
+    """0 when the share of successes is `at_least`. blur_m: see `Blurred`.
+
+    Raises ValueError or FileNotFoundError on unknown names.
+    """
     spec = load_robot(robot)
     check_task(spec, task)
     begun_s = time.monotonic()
-    one = functools.partial(attempt, spec, task, limit_s)
+    one = functools.partial(attempt, spec, task, limit_s, blur_m)
     attempts = sorted(spread(one, seeds, jobs, f"{spec.name} {task}", console), key=lambda found: found.seed)
     wall_s = time.monotonic() - begun_s
     failed = [found for found in attempts if not found.outcome.success]
@@ -56,12 +67,13 @@ def run(
     return 0 if share >= at_least else 1
 
 
-def attempt(spec: RobotSpec, task: str, limit_s: float, seed: int) -> Attempt:
+def attempt(spec: RobotSpec, task: str, limit_s: float, blur_m: float, seed: int) -> Attempt:
     """The expert in the scene of one seed."""
     from gear_vla_ros.policies.expert import ExpertPolicy
 
     begun_s = time.process_time()
     scene = random_scene(spec, task, seed)
     world = World(spec, seed, scene)
-    outcome = Episode(world, ExpertPolicy(spec), Instruction(1, scene.instruction), Timing(limit_s=limit_s)).run()
+    policy = Blurred(ExpertPolicy(spec), blur_m, seed) if blur_m else ExpertPolicy(spec)
+    outcome = Episode(world, policy, Instruction(1, scene.instruction), Timing(limit_s=limit_s)).run()
     return Attempt(seed, scene.instruction, outcome, time.process_time() - begun_s)

@@ -157,9 +157,7 @@ class Batches:
         by[:, :, samples.roles.index("head")] = moved[:, None] / self._spec.view_size
         return np.where(there, points + by, points)
 
-    def _shown(
-        self, samples: Prepared, rows: NDArray[np.int64], points: NDArray[np.float32]
-    ) -> NDArray[np.bool_]:
+    def _shown(self, samples: Prepared, rows: NDArray[np.int64], points: NDArray[np.float32]) -> NDArray[np.bool_]:
         side = round(self._spec.tokens_per_view**0.5)
         at = {word: index for index, word in enumerate(self._words)}
         shown = np.zeros((len(rows), len(VIEW_ROLES), side * side, len(at)), bool)

@@ -26,6 +26,12 @@ def test_too_few_successes_are_an_exit_code():
     assert "0 of 1" in done.stdout and "not done in 1 s" in done.stdout
 
 
+def test_the_expert_lifts_what_it_sees_only_to_a_centimetre():
+    """Twelve millimetres an axis, as a small network sees: an expert that waits until all is in place never closes."""
+    done = gear_vla("check", "--robot", "franka", "--seeds", "3", "--blur", "0.012", "--first-seed", "5000")
+    assert done.returncode == 0 and "3 of 3" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
