@@ -50,11 +50,14 @@ def collect(
         str,
         typer.Option(help="bundle or checkpoint that drives for the first 3 to 10 s, while the expert labels"),
     ] = "",
+    switched: Annotated[
+        float, typer.Option(min=0, max=1, help="share of episodes in which another object is named on the way")
+    ] = 0.0,
 ) -> None:
     """Record the scripted expert in randomised scenes: MCAP episodes as the recorder's, no ROS graph needed."""
     from gear_vla_ros.cli import sim_collect as command
 
-    wanted = command.collection(robot, task, first_seed, held_out, disturbed, limit, compression, learner)
+    wanted = command.collection(robot, task, first_seed, held_out, disturbed, limit, compression, learner, switched)
     raise typer.Exit(command.run(wanted, episodes, jobs, out, console))
 
 

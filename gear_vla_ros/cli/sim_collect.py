@@ -20,8 +20,8 @@ from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.writer import Compression
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.sim.disturbance import Disturber, Span, random_spans
-from gear_vla_ros.sim.episode import Disturb, Episode, Outcome, Timing
-from gear_vla_ros.sim.randomise import check_task, random_scene
+from gear_vla_ros.sim.episode import Disturb, Episode, Later, Outcome, Timing
+from gear_vla_ros.sim.randomise import SWITCHABLE, check_task, other_instruction, random_scene
 from gear_vla_ros.sim.running import SECOND_NS
 from gear_vla_ros.sim.scene import Scene
 
@@ -31,14 +31,17 @@ START_SPREAD = 2.5
 LEARNER_UNTIL_S = (3.0, 10.0)
 """When the expert takes over from a learner, at random between these."""
 LEARNER = "gear_vla"
-_DISTURBANCES, _TAKEOVER = 1, 2
+SWITCHED_AFTER_S = (0.7, 3.0)
+"""When another object is named, at random between these."""
+_DISTURBANCES, _TAKEOVER, _SWITCHED = 1, 2, 3
 
 
 @dataclass(frozen=True)
 class Collection:
     """What all episodes of a folder have in common; kept in it, so that it is gone on with as it was begun.
 
-    learner: empty, or the checkpoint that drives first, instead of disturbances.
+    learner: empty, or the checkpoint that drives first, instead of disturbances. switched: share of the episodes in
+    which another object is named on the way.
     """
 
     robot: str
@@ -49,6 +52,7 @@ class Collection:
     limit_s: float
     compression: Compression
     learner: str = ""
+    switched: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,12 +73,15 @@ def collection(
     limit_s: float,
     compression: str,
     learner: str = "",
+    switched: float = 0.0,
 ) -> Collection:
-    """Raises ValueError on an unknown compression."""
+    """Raises ValueError on an unknown compression, or a task in which nothing else can be named."""
     if compression not in (allowed := get_args(Compression)):
         raise ValueError(f"compression: found '{compression}'; allowed {', '.join(allowed)}")
-    disturbed = disturbed and not learner
-    return Collection(robot, task, first_seed, held_out, disturbed, limit_s, cast(Compression, compression), learner)
+    if switched and task not in SWITCHABLE:
+        raise ValueError(f"task: '{task}' has one object, no other can be named; allowed {', '.join(SWITCHABLE)}")
+    settings = robot, task, first_seed, held_out, disturbed and not learner, limit_s, cast(Compression, compression)
+    return Collection(*settings, learner, switched)
 
 
 def run(collection: Collection, episodes: int, jobs: int, folder: Path, console: Console) -> int:
@@ -113,9 +120,10 @@ def collect(spec: RobotSpec, collection: Collection, root: Path, index: int) -> 
     attachments = {"robot.json": spec.model_dump_json(indent=2).encode()}
     options = WriterOptions(compression=collection.compression)
     topics = topics_of(spec, drivers=False)
-    about = _about(spec, scene, seed, spans, collection.learner)
+    later = _later(scene, seed, collection.switched)
+    about = _about(spec, scene, seed, spans, collection.learner, later)
     writer = EpisodeWriter(unfinished, topics, about, attachments, options)
-    outcome = _play(spec, scene, _driver(spec, collection.learner, seed, spans), collection.limit_s, writer)
+    outcome = _play(spec, scene, _driver(spec, collection.learner, seed, spans), collection.limit_s, writer, later)
     writer.close({"outcome": "success" if outcome.success else "failure"})
     if writer.error or writer.dropped:
         raise RecordingError(f"{writer.file}: {writer.problem}")
@@ -136,7 +144,17 @@ def _driver(spec: RobotSpec, learner: str, seed: int, spans: tuple[Span, ...]) -
     return taught, taught.disturb
 
 
-def _play(spec: RobotSpec, scene: Scene, driver: tuple[Policy, Disturb], limit_s: float, writer: Any) -> Outcome:
+def _later(scene: Scene, seed: int, share: float) -> Later | None:
+    """What is named instead on the way, and when; None in the other episodes."""
+    random = np.random.default_rng([seed, _SWITCHED])
+    if random.random() >= share:
+        return None
+    return Later(random.uniform(*SWITCHED_AFTER_S), Instruction(2, other_instruction(scene, seed)))
+
+
+def _play(
+    spec: RobotSpec, scene: Scene, driver: tuple[Policy, Disturb], limit_s: float, writer: Any, later: Later | None
+) -> Outcome:
     """Whoever drives in the scene, into the writer."""
     from gear_vla_ros.msg import EpisodeEvent
     from gear_vla_ros.ros.episode_log import EpisodeLog
@@ -151,8 +169,9 @@ def _play(spec: RobotSpec, scene: Scene, driver: tuple[Policy, Disturb], limit_s
     try:
         log = EpisodeLog(spec, writer, renderer, _serialiser(spec.name))
         timing = Timing(limit_s=limit_s)
-        outcome = Episode(world, policy, instruction, timing, log, eyes, disturb).run()
-        log.event(EpisodeEvent.SUCCESS if outcome.success else EpisodeEvent.STOP, outcome.reason, instruction.id)
+        outcome = Episode(world, policy, instruction, timing, log, eyes, disturb, later=later).run()
+        judged = later.instruction if later else instruction
+        log.event(EpisodeEvent.SUCCESS if outcome.success else EpisodeEvent.STOP, outcome.reason, judged.id)
         log.flush()
     finally:
         renderer.close()
@@ -169,7 +188,9 @@ def _serialiser(robot: str) -> Any:
     return Serialiser()
 
 
-def _about(spec: RobotSpec, scene: Scene, seed: int, spans: tuple[Span, ...], learner: str) -> dict[str, str]:
+def _about(
+    spec: RobotSpec, scene: Scene, seed: int, spans: tuple[Span, ...], learner: str, later: Later | None
+) -> dict[str, str]:
     """Metadata of the episode; times of disturbances are stamps [ns] within it."""
     disturbances = [{"kind": span.kind, "begin_ns": span.begin_ns, "end_ns": span.end_ns} for span in spans]
     return {
@@ -180,6 +201,7 @@ def _about(spec: RobotSpec, scene: Scene, seed: int, spans: tuple[Span, ...], le
         "seed": str(seed),
         "held_out": str(scene.held_out).lower(),
         "disturbances": json.dumps(disturbances),
+        **({"then": later.instruction.text, "then_after_s": f"{later.after_s:.2f}"} if later else {}),
     }
 
 
@@ -187,7 +209,7 @@ def _claim(folder: Path, collection: Collection) -> None:
     """Make the folder, or find it begun with the same settings; what was cut off in it is made anew."""
     file, wanted = folder / SETTINGS, asdict(collection)
     if file.is_file():
-        found = {"learner": ""} | json.loads(file.read_text(encoding="utf-8"))
+        found = {"learner": "", "switched": 0.0} | json.loads(file.read_text(encoding="utf-8"))
         if differ := [key for key in wanted if found.get(key) != wanted[key]]:
             told = ", ".join(f"{key} {found.get(key)} instead of {wanted[key]}" for key in differ)
             raise ValueError(f"{file}: a collection with {told}; choose another folder, or go on with its settings")

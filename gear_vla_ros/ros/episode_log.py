@@ -65,6 +65,9 @@ class EpisodeLog(Watcher):
         self._put(INSTRUCTION, convert.instruction_to_msg(instruction, stamp_ns), stamp_ns)
         self.event(EpisodeEvent.START, instruction.text, instruction.id, stamp_ns)
 
+    def instructed(self, instruction: Instruction, stamp_ns: int) -> None:
+        self._put(INSTRUCTION, convert.instruction_to_msg(instruction, stamp_ns), stamp_ns)
+
     def state(self, world: World, stamp_ns: int) -> None:
         """Joint states always; pictures, transforms and ground truth at their rates."""
         self._world, self._now_ns = world, stamp_ns

@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 
 TASKS = ("lift", "place", "handover", "flip_label")
 TWO_ARMS = tuple(TWO_ARMED)
+SWITCHABLE = ("lift", "place")
+"""In which another object can be named on the way."""
 DISTRACTORS = 2
 FINGERS_M = 0.065
 """Room about the middle of an object that the open fingers of every robot's gripper need."""
@@ -77,7 +79,8 @@ def other_instruction(scene: Scene, seed: int) -> str:
     goal = next((thing.name for thing in scene.things if thing.kind == CONTAINER), "")
     others = [thing.name for thing in scene.things[1:] if thing.kind != CONTAINER]
     if not others:
-        raise ValueError(f"task: '{scene.task}' has one object, no other can be named in mid-run; allowed lift, place")
+        allowed = ", ".join(SWITCHABLE)
+        raise ValueError(f"task: '{scene.task}' has one object, no other can be named in mid-run; allowed {allowed}")
     return say(scene.task, str(random.choice(others)), goal, random, scene.held_out)
 
 

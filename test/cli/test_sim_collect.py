@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gear_vla_ros.recording.checks import check
+from gear_vla_ros.recording.dataset.samples import take_samples
 from gear_vla_ros.recording.reader import EpisodeReader, read_messages
 from gear_vla_ros.recording.survey import survey
 from gear_vla_ros.recording.topics import topics_of
@@ -132,6 +133,10 @@ def test_it_goes_on_after_a_kill(tmp_path):
         (["--task", "handover"], "task: 'handover' needs two arms, robot franka has one; allowed for it lift, place"),
         (["--robot", "frank"], "did you mean 'franka'?"),
         (["--compression", "zip"], "compression: found 'zip'; allowed none, lz4, zstd"),
+        (
+            ["--robot", "agilex", "--task", "handover", "--switched", "0.5"],
+            "task: 'handover' has one object, no other can be named; allowed lift, place",
+        ),
     ],
 )
 def test_wrong_words_are_one_line(tmp_path, words, line):
@@ -164,3 +169,13 @@ def test_a_learner_that_is_not_there_is_one_line(tmp_path):
     done = collect(tmp_path / "lift", "--episodes", "1", "--learner", "nowhere")
     assert done.returncode == 2 and "nowhere" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert not (tmp_path / "lift").exists(), "found before anything is begun"
+
+
+def test_another_object_is_named_on_the_way_and_done(tmp_path):
+    done = collect(tmp_path / "lift", "--episodes", "1", "--first-seed", "700", "--switched", "1", "--limit", "10")
+    assert done.returncode == 0 and "1 of them successes" in done.stdout, done.stdout + done.stderr
+    about = survey(tmp_path / "lift" / "episode_0001").about
+    said = [m for _, _, m in read_messages(tmp_path / "lift" / "episode_0001", {"/gear_vla/instruction"})]
+    assert [one.text for one in said] == [about["instruction"], about["then"]] and about["outcome"] == "success"
+    samples = take_samples(tmp_path / "lift" / "episode_0001", 30)
+    assert {about["instruction"], about["then"]} == set(samples.tasks)
