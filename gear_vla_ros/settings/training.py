@@ -55,6 +55,8 @@ class TrainingSpec(Spec):
     """A single arm is mapped to left or right at random (paper, App. A)."""
     vary_pictures: bool = True
     """Other light and noise, as a robot's cameras would see it."""
+    averaged: float = Field(default=0.0, ge=0, lt=1)
+    """Share of itself that a moving average of the weights keeps at each step; the average is saved; 0: none; ours."""
     head_moved: float = Field(default=0.0, ge=0, le=0.2)
     """Largest displacement of the head's picture, in shares of its width, as by a camera that has been pushed; ours."""
     compiled: bool = False

@@ -23,6 +23,7 @@ from torch import Tensor
 from gear_vla_ros.model import checkpoint
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training import groups
+from gear_vla_ros.training.average import Average
 from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.batches import Batches
 from gear_vla_ros.training.objective import Objective
@@ -76,6 +77,7 @@ class Trainer:
         self._sharded = training.sharded_optimiser and processes > 1
         self._optimiser = _adamw(weights, training, self._sharded)
         self._learning = [weight for group in weights for weight in group["params"]]  # type: ignore[attr-defined]
+        self._average = Average(self._learning, training.averaged)
 
     @property
     def about(self) -> str:
@@ -117,6 +119,7 @@ class Trainer:
         accelerator.clip_grad_norm_(self._learning, training.clip_norm)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
+        self._average.update(step)
         names = list(losses.parts)
         means: Tensor = accelerator.reduce(torch.stack([losses.parts[name] for name in names]), "mean")
         return dict(zip(names, means.tolist(), strict=True))
@@ -134,6 +137,7 @@ class Trainer:
         self._optimiser.load_state_dict(state["optimiser"])
         if objective.grounding is not None and state["grounding"]:
             objective.grounding.load_state_dict(state["grounding"])
+        self._average.resume(state.get("trained", ()))
         return int(said["step"])
 
     def _save(self, step: int) -> Path:
@@ -146,9 +150,11 @@ class Trainer:
             partial = final.with_name(final.name + PARTIAL)
             shutil.rmtree(partial, ignore_errors=True)
             objective: Any = self._accelerator.unwrap_model(self._objective)
-            checkpoint.save(objective.model, partial / MODEL)
-            heads = objective.grounding.state_dict() if objective.grounding is not None else {}
-            torch.save({"optimiser": self._optimiser.state_dict(), "grounding": heads}, partial / STATE)
+            with self._average.in_place() as trained:
+                checkpoint.save(objective.model, partial / MODEL)
+                heads = objective.grounding.state_dict() if objective.grounding is not None else {}
+                state = {"optimiser": self._optimiser.state_dict(), "grounding": heads, "trained": trained}
+                torch.save(state, partial / STATE)
             (partial / STEP).write_text(json.dumps({"step": step, "stage": self._training.stage}))
             shutil.rmtree(final, ignore_errors=True)
             partial.replace(final)
