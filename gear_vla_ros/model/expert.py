@@ -91,9 +91,9 @@ class Expert(nn.Module):
         velocity: Tensor = self.out(self.norm(x) * (1 + scale) + shift)  # [B, K, D]
         return velocity
 
-    def forward(self, noisy: Tensor, tau: Tensor, latents: Latents, state: StateTokens) -> Tensor:
-        """As `velocity`; for wrappers that call the module."""
-        return self.velocity(noisy, tau, latents, state)
+    def forward(self, noisy: Tensor, tau: Tensor, clean: Tensor, latents: Latents, state: StateTokens) -> Tensor:
+        """As `velocity_after_clean`: what training calls, compiled as a whole where that is asked for."""
+        return self.velocity_after_clean(noisy, tau, clean, latents, state)
 
 
 class Block(nn.Module):

@@ -96,8 +96,9 @@ class GearVla(nn.Module):
         return torch.where(view_mask[..., None, None], seen, 0.0)
 
     def compile_parts(self) -> None:
-        """All but the expert by torch.compile, at the first call; it takes a minute."""
+        """By torch.compile, at the first call; it takes a few minutes."""
         self.spatial.compile()
+        self.expert.compile()
         self.qwen.model.language_model.compile()
         if self._tower is None:
             self.qwen.model.visual.compile()

@@ -27,15 +27,20 @@ class ActionStatistics(nn.Module):
         self.register_buffer("half_range", torch.tensor(HALF_RANGE * ARMS).repeat(steps, 1))
 
     @property
-    def fitted(self) -> bool:
-        """Whether they are of any data."""
-        return not torch.equal(self.centre, ActionStatistics(len(self.centre)).centre.to(self.centre))
+    def fitted(self) -> Tensor:
+        """Bool [D]: which numbers have those of any data."""
+        before = ActionStatistics(len(self.centre)).to(self.centre)
+        same: Tensor = (self.centre == before.centre) & (self.half_range == before.half_range)
+        return ~same.all(dim=0)
 
     def fit(self, chunks: Tensor, valid: Tensor) -> None:
-        """From `chunks` [N, K, D]; a number that is never `valid` (bool [N, K, D]) keeps what it has."""
+        """From `chunks` [N, K, D]; a number that is never `valid` (bool [N, K, D]) keeps what it has.
+
+        So does one that was fitted before: another scale would spoil the expert that has learned it.
+        """
         share = torch.tensor([0.01, 0.99], device=chunks.device)
-        for step in range(chunks.shape[1]):
-            for number in range(chunks.shape[2]):
+        for number in (~self.fitted).nonzero()[:, 0].tolist():
+            for step in range(chunks.shape[1]):
                 values = chunks[:, step, number][valid[:, step, number]]
                 if values.numel():
                     low, high = values.float().quantile(share)

@@ -146,7 +146,7 @@ class Objective(nn.Module):
             drawn = flow_sample(
                 normal, batch.valid, max_delay=training.max_delay_steps, early=training.early, generator=generator
             )
-            found = model.expert.velocity_after_clean(drawn.noisy, drawn.tau, drawn.clean, latents, state)
+            found = model.expert(drawn.noisy, drawn.tau, drawn.clean, latents, state)
             losses.append(flow_matching_loss(found, drawn))
         return torch.stack(losses).mean()
 

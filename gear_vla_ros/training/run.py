@@ -67,8 +67,8 @@ def begin(
 ) -> list[Source]:
     """Claim the run's folder, and make or find its tokenizers and statistics.
 
-    Those that the network has, or the run that it starts from, are taken over: another scale of the actions would spoil
-    its expert. Raises ValueError when the folder belongs to a run of other settings, or nothing is done in any source.
+    Those that the network has, or the run that it starts from, are taken over; an arm that no data had before gets its
+    statistics. Raises ValueError when the folder belongs to a run of other settings, or nothing is done in any source.
     """
     file, wanted = folder / SPEC, yaml.safe_dump(training.model_dump(mode="json"), sort_keys=False)
     if file.is_file() and file.read_text(encoding="utf-8") != wanted:
@@ -78,15 +78,18 @@ def begin(
     acting = [source for source in sources if source.acting]
     if not acting:
         raise ValueError("data: rendered scenes alone, in which nothing is done; give a dataset of episodes with them")
-    if not model.statistics.fitted:
-        fit_statistics(model, acting, training.either_side)
-    fitted = folder if (folder / targets.FAST).is_file() else before
+    fit_statistics(model, acting, training.either_side)
+    fitted = next((run for run in (folder, before) if run is not None and (run / targets.FAST).is_file()), None)
+    tokenizers = None
     if fitted is not None:
         tokenizers = Tokenizers.load(fitted)
-    else:
+    elif training.weights.latent or training.weights.fast:
         tokenizers = targets.fit(acting, model.spec, tokenizer_steps, training.seed, told)
-    tokenizers.save(folder)
+    if tokenizers is not None:
+        tokenizers.save(folder)
     file.write_text(wanted, encoding="utf-8")
+    if tokenizers is None:
+        return [Source(source, targets.nothing(source, model.spec)) for source in sources]
     kept = [folder / f"targets_{source.robot}_{source.digest}.npz" for source in sources]
     for mine in kept:
         made = None if before is None else before / mine.name
@@ -98,13 +101,14 @@ def begin(
 
 
 def _run_of(folder: Path | None) -> Path | None:
-    """The run that a folder is, or whose step or checkpoint it is: where the tokenizers are."""
+    """The run that a folder is, or whose step or checkpoint it is."""
     places = [] if folder is None else [folder, *folder.resolve().parents[:2]]
-    return next((place for place in places if (place / targets.FAST).is_file()), None)
+    return next((place for place in places if (place / SPEC).is_file()), None)
 
 
 def fit_statistics(model: GearVla, sources: Sequence[Prepared], either_side: bool) -> None:
-    """Ranges of the actions, over as many chunks of each robot; of a single arm for both sides if it may be either."""
+    """Ranges of the actions that have none yet, over as many chunks of each robot; of a single arm for both sides if it
+    may be either."""
     random, chunks, valid = np.random.default_rng(0), [], []
     for source in sources:
         count = min(len(source), STATISTICS_CHUNKS // len(sources))

@@ -68,7 +68,7 @@ def targets(source: Prepared, tokenizers: Tokenizers, kept: Path | None = None) 
             fast = np.split(found["fast"], np.cumsum(found["lengths"])[:-1])
             return Targets(found["codes"], [ids.tolist() for ids in fast])
     if not source.acting:
-        return Targets(np.full((len(source), _tokens(tokenizers)), IGNORE), [[]] * len(source))
+        return _nothing(source, tokenizers.latent.spec.transitions * tokenizers.latent.spec.codes)
     dims = source.arms.repeat(NUMBERS_PER_ARM)
     fast_ids = [
         tokenizers.fast.encode(chunk, dims) if known.all() else []
@@ -81,6 +81,15 @@ def targets(source: Prepared, tokenizers: Tokenizers, kept: Path | None = None) 
         np.savez(staged, codes=made.codes, fast=flat, lengths=np.array([len(ids) for ids in fast_ids]))
         staged.replace(kept)
     return made
+
+
+def nothing(source: Prepared, spec: ModelSpec) -> Targets:
+    """Of a source about which the language model is to say nothing."""
+    return _nothing(source, spec.latents.tokens)
+
+
+def _nothing(source: Prepared, tokens: int) -> Targets:
+    return Targets(np.full((len(source), tokens), IGNORE), [[]] * len(source))
 
 
 def _fit_latent(
@@ -116,11 +125,6 @@ def _clips(source: Prepared, sizes: LatentTokenizerSpec) -> NDArray[np.int64]:
             f"{source.robot}: no episode goes on for {sizes.transitions / sizes.rate_hz:g} s; record longer"
         )
     return np.stack(whole)
-
-
-def _tokens(tokenizers: Tokenizers) -> int:
-    spec = tokenizers.latent.spec
-    return spec.transitions * spec.codes
 
 
 @torch.inference_mode()

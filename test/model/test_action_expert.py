@@ -158,3 +158,7 @@ def test_statistics_turn_percentiles_into_one_and_back():
     normal = statistics.normalise(chunks)[..., 10:]
     assert 0.97 < (normal.abs() <= 1).float().mean() < 0.99
     torch.testing.assert_close(statistics.denormalise(statistics.normalise(chunks)), chunks, atol=1e-5, rtol=1e-5)
+    right = statistics.centre[:, 10:].clone()
+    statistics.fit(chunks + 1.0, torch.ones_like(valid))
+    assert torch.equal(statistics.centre[:, 10:], right), "what was fitted stays"
+    assert (statistics.centre[:, :10] > 1.9).all(), "an arm that no data had before gets its own"

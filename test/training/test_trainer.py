@@ -149,6 +149,13 @@ def test_a_trained_network_keeps_its_scale_of_actions_without_its_run(samples, w
     assert torch.equal(kept, model.statistics.half_range)
 
 
+def test_without_losses_of_the_language_model_no_tokenizer_is_fitted(samples, tmp_path):
+    weights = {"latent": 0.0, "fast": 0.0, "grounding": 1.0}
+    losses = train(samples, tmp_path, stage(steps=1, weights=weights))
+    assert "flow" in losses[0] and "fast" not in losses[0] and losses[0]["latent"] == 0
+    assert not (tmp_path / "latent_tokenizer").exists() and not list(tmp_path.glob("targets_*"))
+
+
 def curve(yaml, dataset, out, processes, start, *more):
     words = ["--nproc-per-node", str(processes), "-m", "gear_vla_ros.cli.main", "train"]
     options = ["--stage", str(yaml), "--data", str(dataset), "--from", str(start), "-o", str(out)]
