@@ -21,7 +21,7 @@ AT_ACROSS_M, AT_UP_M, AT_RAD = 0.018, 0.012, 0.25
 """How near the grasp the fingers begin to close; the tool goes on centring meanwhile."""
 BEGUN, OPEN = 1.5, 0.9
 """Fingers that have begun to close go on in a region so much wider."""
-HELD_ACROSS_M, HELD_ALONG_M = 0.03, 0.08
+HELD_ACROSS_M, HELD_ALONG_M = 0.045, 0.08
 """Where an object between the fingers may be: its pose is as old as the slow pass."""
 SLACK = 0.08
 """Opening beyond the object's width that still counts as holding it."""
