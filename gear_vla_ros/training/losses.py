@@ -109,30 +109,28 @@ def flow_sample(
     actions: Tensor,
     valid: Tensor,
     *,
-    max_delay: int = 0,
+    delays: Tensor | None = None,
     early: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> FlowSample:
-    """Draw noise, flow time and delay for normalised `actions` [B, K, D] (eq. 2: A_tau = tau A + (1 - tau) eps).
+    """Draw noise and flow time for normalised `actions` [B, K, D] (eq. 2: A_tau = tau A + (1 - tau) eps).
 
     valid: bool [B, K, D], False for a padded arm or a step past the episode's end; noisy is 0 there and no loss counts.
-    max_delay: for each chunk a delay d is drawn from 0..max_delay and its first d steps are given clean, with tau = 1
-    and no loss: at run time those are under way while the expert works (training-time real-time chunking).
+    delays: int64 [B]; so many first steps of each chunk are given clean, with tau = 1 and no loss: at run time those
+    are under way while the expert works (training-time real-time chunking).
     early: 1 draws tau evenly; more draws it nearer to noise (Beta(1, early); pi0 has 1.5).
-    The same generator state gives the same sample. Raises ValueError for shapes or a delay that do not fit.
+    The same generator state gives the same sample. Raises ValueError for shapes that do not fit.
     """
     if actions.ndim != 3 or valid.shape != actions.shape or valid.dtype != torch.bool:
         found = f"{list(actions.shape)} and {valid.dtype} {list(valid.shape)}"
         raise ValueError(f"flow actions and valid are {found}, allowed is [B, K, D] and bool of the same shape")
     batch, steps, _ = actions.shape
-    if not 0 <= max_delay < steps:
-        raise ValueError(f"flow max_delay is {max_delay}, allowed is 0..{steps - 1} for chunks of {steps} steps")
     device = actions.device
     known = torch.where(valid, actions.float(), 0.0)
     noise = torch.where(valid, torch.randn(actions.shape, generator=generator, device=device), 0.0)
     tau = 1.0 - (1.0 - torch.rand((batch, 1), generator=generator, device=device)) ** (1.0 / early)
-    delay = torch.randint(max_delay + 1, (batch, 1), generator=generator, device=device)
-    clean = torch.arange(steps, device=device) < delay  # [B, K]
+    given = torch.zeros(batch, dtype=torch.long) if delays is None else delays
+    clean = torch.arange(steps, device=device) < given.to(device)[:, None]  # [B, K]
     time = torch.where(clean, 1.0, tau)  # [B, K]
     noisy = time[..., None] * known + (1.0 - time[..., None]) * noise
     return FlowSample(noisy, tau[:, 0], clean, known - noise, valid & ~clean[..., None])

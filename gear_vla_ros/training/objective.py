@@ -11,6 +11,7 @@ from gear_vla_ros.model.gear_vla import GearVla
 from gear_vla_ros.model.latents import Prefix, to_vocabulary
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training.batch import Batch
+from gear_vla_ros.training.delays import draw_delays, run_ahead
 from gear_vla_ros.training.grounding import (
     CELL_SHARE,
     LOOK_SHARE,
@@ -24,7 +25,7 @@ from gear_vla_ros.training.grounding import (
     read_loss,
     word_loss,
 )
-from gear_vla_ros.training.losses import IGNORE, TargetKind, flow_matching_loss, flow_sample, token_loss
+from gear_vla_ros.training.losses import IGNORE, FlowSample, TargetKind, flow_matching_loss, flow_sample, token_loss
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Objective(nn.Module):
             with torch.no_grad():
                 latents = self.say(batch, dropped)[0]
         if self._training.flow_weight > 0 and (batch.acting or not parts):
-            parts["flow"] = self._flow(batch, normal, latents, dropped, own)
+            parts["flow"] = self._flow(batch, latents, dropped, own)
         share = {
             "latent": weights.latent,
             "fast": weights.fast,
@@ -135,20 +136,23 @@ class Objective(nn.Module):
     def _token_loss(logits: Tensor, targets: Tensor, kind: TargetKind) -> Tensor:
         return token_loss(logits.flatten(0, 1), targets.flatten(), torch.full_like(targets.flatten(), kind)).total
 
-    def _flow(
-        self, batch: Batch, normal: Tensor, latents: Latents, dropped: Dropped, generator: torch.Generator
-    ) -> Tensor:
+    def _flow(self, batch: Batch, latents: Latents, dropped: Dropped, generator: torch.Generator) -> Tensor:
         """Mean over several draws of noise and flow time: the expert is cheap, the latents behind it are not."""
         training, model = self._training, self.model
         state = model.state_tokens(batch.inputs, dropped)
         losses = []
         for _ in range(training.flow_draws):
-            drawn = flow_sample(
-                normal, batch.valid, max_delay=training.max_delay_steps, early=training.early, generator=generator
-            )
+            drawn = self._drawn(batch, generator)
             found = model.expert(drawn.noisy, drawn.tau, drawn.clean, latents, state)
             losses.append(flow_matching_loss(found, drawn))
         return torch.stack(losses).mean()
+
+    def _drawn(self, batch: Batch, generator: torch.Generator) -> FlowSample:
+        training, (count, steps, _) = self._training, batch.actions.shape
+        delays = draw_delays(count, steps, training.max_delay_steps, training.delayed, generator)
+        led = run_ahead(batch.actions, batch.valid, delays, training.ahead_steps, generator)
+        normal = self.model.statistics.normalise(led)
+        return flow_sample(normal, batch.valid, delays=delays, early=training.early, generator=generator)
 
 
 def _part(dropped: Dropped, batch: Batch) -> Dropped:

@@ -10,6 +10,7 @@ from gear_vla_ros.settings.loading import parse
 from gear_vla_ros.settings.model import load_model_spec
 from gear_vla_ros.settings.training import TrainingSpec, load_training_spec
 from gear_vla_ros.training import groups
+from gear_vla_ros.training.delays import draw_delays
 from gear_vla_ros.training.losses import arms_valid, flow_matching_loss, flow_sample
 
 STAGES = ("embodied_pretraining", "continuous_policy", "new_projector", "light_end_to_end")
@@ -50,7 +51,8 @@ def one_step(model, training):
     loss = loss + model.latents.parallel_logits(model.qwen, model.read(inputs)).square().mean()
     if training.stage != "embodied_pretraining":
         actions = torch.randn(2, 30, 20)
-        sample = flow_sample(actions, arms_valid(inputs.arm_mask, 30, 10), max_delay=training.max_delay_steps)
+        delays = draw_delays(2, 30, training.max_delay_steps)
+        sample = flow_sample(actions, arms_valid(inputs.arm_mask, 30, 10), delays=delays)
         latents, state = model.latents.cached(prefix), model.state_tokens(inputs)
         loss = loss + flow_matching_loss(model.expert.velocity(sample.noisy, sample.time, latents, state), sample)
     loss.backward()
