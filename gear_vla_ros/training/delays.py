@@ -18,9 +18,10 @@ def draw_delays(
     """
     if not 0 <= most < steps:
         raise ValueError(f"flow max_delay is {most}, allowed is 0..{steps - 1} for chunks of {steps} steps")
-    delays = torch.randint(most + 1, (count,), generator=generator)
+    device = generator.device if generator is not None else None
+    delays = torch.randint(most + 1, (count,), generator=generator, device=device)
     if share < 1.0:
-        delays[torch.rand(count, generator=generator) >= share] = 0
+        delays[torch.rand(count, generator=generator, device=device) >= share] = 0
     return delays
 
 
@@ -35,7 +36,8 @@ def run_ahead(
     """
     count, steps, _ = actions.shape
     whole = (valid == valid[:, :1]).all(dim=2).all(dim=1)
-    lead = most * torch.rand(count, generator=generator).to(actions.device) * (whole & (delays > 0).to(actions.device))
+    drawn = torch.rand(count, generator=generator, device=generator.device if generator is not None else None)
+    lead = most * drawn.to(actions.device) * (whole & (delays > 0).to(actions.device))
     step = torch.arange(steps, device=actions.device)
     at = step + lead[:, None] * (1.0 - step / (steps - 1))  # [B, K]
     before = at.floor().long().clamp(max=steps - 2)
