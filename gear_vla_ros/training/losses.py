@@ -129,8 +129,8 @@ def flow_sample(
     known = torch.where(valid, actions.float(), 0.0)
     noise = torch.where(valid, torch.randn(actions.shape, generator=generator, device=device), 0.0)
     tau = 1.0 - (1.0 - torch.rand((batch, 1), generator=generator, device=device)) ** (1.0 / early)
-    given = torch.zeros(batch, dtype=torch.long) if delays is None else delays
-    clean = torch.arange(steps, device=device) < given.to(device)[:, None]  # [B, K]
+    given = torch.zeros(batch, dtype=torch.long, device=device) if delays is None else delays
+    clean = torch.arange(steps, device=device) < given[:, None]  # [B, K]
     time = torch.where(clean, 1.0, tau)  # [B, K]
     noisy = time[..., None] * known + (1.0 - time[..., None]) * noise
     return FlowSample(noisy, tau[:, 0], clean, known - noise, valid & ~clean[..., None])

@@ -148,8 +148,8 @@ class Objective(nn.Module):
         return torch.stack(losses).mean()
 
     def _drawn(self, batch: Batch, generator: torch.Generator) -> FlowSample:
-        training, (count, steps, _) = self._training, batch.actions.shape
-        delays = draw_delays(count, steps, training.max_delay_steps, training.delayed, generator)
+        training = self._training
+        delays = draw_delays(batch.actions, training.max_delay_steps, training.delayed, generator)
         led = run_ahead(batch.actions, batch.valid, delays, training.ahead_steps, generator)
         normal = self.model.statistics.normalise(led)
         return flow_sample(normal, batch.valid, delays=delays, early=training.early, generator=generator)

@@ -22,20 +22,33 @@ def lines(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_delays_are_even_from_none_to_the_most() -> None:
-    counts = torch.bincount(draw_delays(900, STEPS, 8, generator=rng(5)))
+    counts = torch.bincount(draw_delays(lines(900)[0], 8, generator=rng(5)))
     assert len(counts) == 9
     assert ((counts / 900 - 1 / 9).abs() < 4 * math.sqrt(1 / 9 * 8 / 9 / 900)).all()
 
 
 def test_a_share_of_chunks_has_none() -> None:
-    none = (draw_delays(2000, STEPS, 9, share=0.5, generator=rng(5)) == 0).float().mean()
+    none = (draw_delays(lines(2000)[0], 9, share=0.5, generator=rng(5)) == 0).float().mean()
     assert float(none) == pytest.approx(0.55, abs=0.05)
 
 
 @pytest.mark.parametrize("most", [-1, STEPS])
 def test_a_delay_that_leaves_nothing_is_refused(most: int) -> None:
     with pytest.raises(ValueError, match=rf"max_delay is {most}, allowed is 0\.\.29"):
-        draw_delays(2, STEPS, most)
+        draw_delays(lines(2)[0], most)
+
+
+@pytest.mark.parametrize("most", [-1.0, STEPS - 0.5])
+def test_a_lead_beyond_the_end_is_refused(most: float) -> None:
+    actions, valid = lines(2)
+    with pytest.raises(ValueError, match=rf"ahead_steps is {most:g}, allowed is 0 to 29"):
+        run_ahead(actions, valid, torch.full((2,), 4), most)
+
+
+def test_no_lead_leaves_the_chunk() -> None:
+    actions, valid = lines(50)
+    led = run_ahead(actions, valid, torch.full((50,), 4), STEPS - 1.0, rng(4))
+    assert (led.abs() <= actions[:, -1:].abs() + 1e-4).all()
 
 
 def test_led_chunks_begin_ahead_on_the_same_path_and_end_where_they_ended() -> None:

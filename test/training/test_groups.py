@@ -51,7 +51,7 @@ def one_step(model, training):
     loss = loss + model.latents.parallel_logits(model.qwen, model.read(inputs)).square().mean()
     if training.stage != "embodied_pretraining":
         actions = torch.randn(2, 30, 20)
-        delays = draw_delays(2, 30, training.max_delay_steps)
+        delays = draw_delays(actions, training.max_delay_steps)
         sample = flow_sample(actions, arms_valid(inputs.arm_mask, 30, 10), delays=delays)
         latents, state = model.latents.cached(prefix), model.state_tokens(inputs)
         loss = loss + flow_matching_loss(model.expert.velocity(sample.noisy, sample.time, latents, state), sample)
