@@ -45,11 +45,16 @@ def export(
     text_tokens: Annotated[int, typer.Option(min=2, help="longest instruction, in tokens and one")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="of random weights")] = 0,
     weights: Annotated[bool, typer.Option(help="keep the checkpoint inside, for the torch backend")] = True,
+    quantise: Annotated[str, typer.Option(help="int8: the slow path's products with weights")] = "",
+    calibrate: Annotated[
+        list[Path] | None, typer.Option(help="with --quantise: episode to calibrate on; may be given several times")
+    ] = None,
 ) -> None:
     """Export a network as an engine bundle that the nodes run, and prove every part against PyTorch."""
     from gear_vla_ros.cli import export as command
 
-    raise typer.Exit(command.run(checkpoint, robot, to, out, dtype, inputs, text_tokens, seed, weights, console))
+    made_for = command.Wanted(to, dtype, text_tokens, weights, quantise)
+    raise typer.Exit(command.run(checkpoint, robot, made_for, out, inputs, calibrate or [], seed, console))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Observations to prove an export on: out of a recorded episode, or of the simulated robot."""
+"""Observations to prove or calibrate an export on: out of a recorded episode, or of the simulated robot."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +19,9 @@ COUNT = 3
 SENTENCES = ("pick up the red cube", "pick up the green cube", "pick up the blue cube")
 
 
-def from_episode(path: Path, robot: RobotSpec) -> list[Observation]:
-    """What the robot saw and felt at some moments. Raises RecordingError where a camera or the joints are missing."""
-    seen, found = read_moments(path, robot, COUNT), survey(path, robot)
+def from_episode(path: Path, robot: RobotSpec, count: int = COUNT) -> list[Observation]:
+    """What the robot saw and felt at `count` moments. Raises RecordingError where a camera or joints are missing."""
+    seen, found = read_moments(path, robot, count), survey(path, robot)
     wanted = [name for arm in robot.arms for name in (*arm.joints, arm.gripper.joint)]
     if missing := [name for name in wanted if name not in found.joint_names]:
         raise RecordingError(f"{path}: {robot.joint_states_topic} lacks {', '.join(missing)}; is it of {robot.name}?")
@@ -40,20 +40,20 @@ def from_episode(path: Path, robot: RobotSpec) -> list[Observation]:
     return observations
 
 
-def from_simulation(robot: RobotSpec) -> list[Observation]:
-    """The robot at home before its table, in differently laid scenes. Raises RuntimeError without OpenGL."""
+def from_simulation(robot: RobotSpec, first: int = 0, count: int = COUNT) -> list[Observation]:
+    """The robot at home before its table, scenes of `count` seeds from `first`. Raises RuntimeError without OpenGL."""
     from gear_vla_ros.sim.renderer import Renderer, sim_size
     from gear_vla_ros.sim.world import World
 
     world = World(robot)
     renderer = Renderer(world, *sim_size(robot))
     observations = []
-    for seed, sentence in enumerate(SENTENCES):
+    for seed in range(first, first + count):
         world.reset(seed)
         renderer.take(world)
         images = {camera.role: renderer.render(camera.role) for camera in robot.cameras}
         q, opening = world.arms()
-        observations.append(_observation(robot, 1 + seed, images, q, opening, sentence))
+        observations.append(_observation(robot, 1 + seed, images, q, opening, SENTENCES[seed % len(SENTENCES)]))
     renderer.close()
     return observations
 

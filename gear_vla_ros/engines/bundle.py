@@ -85,6 +85,19 @@ class StatisticsRecord(Spec):
     half_range: tuple[tuple[float, ...], ...]
 
 
+class QuantisedRecord(Spec):
+    """Which parts are in fewer bits than `Manifest.dtype`, and what that changes about the chunks."""
+
+    to: Literal["int8"]
+    parts: tuple[str, ...]
+    calibrated_on: int
+    """Inputs that the ranges of the activations were taken from."""
+    proved_on: int = 0
+    chunk_error_m: float = 0.0
+    chunk_error_rad: float = 0.0
+    """Greatest difference to the chunks of `Manifest.dtype`, from the same noise, on other inputs."""
+
+
 class Manifest(Spec):
     """bundle.json."""
 
@@ -104,6 +117,7 @@ class Manifest(Spec):
     parts: dict[str, PartRecord]
     files: dict[str, FileRecord]
     made_with: dict[str, str]
+    quantised: QuantisedRecord | None = None
 
     @field_validator("files")
     @classmethod
@@ -120,6 +134,11 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
+
+    def precision(self, part: str) -> str:
+        """In which a part computes its products: that of the weights, or int8."""
+        record = self.manifest.quantised
+        return record.to if record is not None and part in record.parts else self.manifest.dtype
 
     @property
     def has_weights(self) -> bool:

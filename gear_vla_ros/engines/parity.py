@@ -13,8 +13,8 @@ Arrays = dict[str, NDArray[Any]]
 Call = tuple[Arrays, Arrays]
 """Inputs and outputs of one run of a part."""
 
-LEAST_COSINE = {"float32": 0.99999, "bfloat16": 0.99}
-MOST_ERROR = {"float32": 1e-3, "bfloat16": float("inf")}
+LEAST_COSINE = {"float32": 0.99999, "bfloat16": 0.99, "int8": 0.99}
+MOST_ERROR = {"float32": 1e-3, "bfloat16": float("inf"), "int8": float("inf")}
 """By precision. The error counts as a share of the reference's root mean square where that is over one."""
 
 
@@ -86,8 +86,8 @@ def check(
 ) -> dict[str, dict[str, ParityRecord]]:
     """As `measure`, on the recorded inputs. Raises BundleError naming part, output and both figures when one is off."""
     found = measure(parts, read(bundle, names))
-    least, most = LEAST_COSINE[bundle.manifest.dtype], MOST_ERROR[bundle.manifest.dtype]
     for part, outputs in found.items():
+        least, most = LEAST_COSINE[bundle.precision(part)], MOST_ERROR[bundle.precision(part)]
         for name, parity in outputs.items():
             line = f"{part}.{name}: cosine {parity.cosine:.6f}, max error {parity.max_error:.2g}"
             if not (parity.cosine >= least and parity.max_error <= most):

@@ -20,8 +20,13 @@ OPERATORS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where"), _ALL),
     **dict.fromkeys(("And", "Not", "Or"), frozenset({"bool"})),
     "Cast": _ALL | {"uint8"},
+    "QuantizeLinear": _FLOATS,
+    "DequantizeLinear": frozenset({"int8"}),
 }
 """Element types by operator (of the types that occur here)."""
+
+SYMMETRIC = frozenset({"QuantizeLinear", "DequantizeLinear"})
+"""Operators whose zero points must be 0."""
 
 CONSTANT_AXES = frozenset({"Pad", "ReduceMax", "ReduceMean", "Slice", "Squeeze", "Unsqueeze"})
 """Operators whose axes must be a constant."""

@@ -79,10 +79,12 @@ class LatentDecoder(nn.Module):
         return hidden
 
     def cached(self, prefix: "Prefix") -> Latents:
-        """K/V of the latent positions, from a cache that has grown by them."""
+        """K/V of the latent positions, from a cache that has grown by them; copied, so that what is compiled for them
+        need not know how long the cache is."""
         at = slice(prefix.mask.shape[1], prefix.mask.shape[1] + self.spec.latents.tokens)
         layers: list[Any] = prefix.cache.layers
-        return Latents([layer.keys[:, :, at] for layer in layers], [layer.values[:, :, at] for layer in layers])
+        keys = [layer.keys[:, :, at].contiguous() for layer in layers]
+        return Latents(keys, [layer.values[:, :, at].contiguous() for layer in layers])
 
 
 class Prefix:

@@ -3,11 +3,13 @@
 import onnx
 import pytest
 import torch
-from bundles import ROBOTS, TEXT_TOKENS, smaller
+from bundles import ROBOTS, TEXT_TOKENS, given, smaller
+from onnx import numpy_helper
 
 from gear_vla_ros.engines.export import write_graph
 from gear_vla_ros.engines.graphs import graphs
-from gear_vla_ros.engines.tensorrt_operators import CONSTANT_AXES, OPERATORS
+from gear_vla_ros.engines.quantised import quantise
+from gear_vla_ros.engines.tensorrt_operators import CONSTANT_AXES, OPERATORS, SYMMETRIC
 
 NAMES = {
     onnx.TensorProto.FLOAT: "float32",
@@ -16,6 +18,7 @@ NAMES = {
     onnx.TensorProto.INT64: "int64",
     onnx.TensorProto.BOOL: "bool",
     onnx.TensorProto.UINT8: "uint8",
+    onnx.TensorProto.INT8: "int8",
 }
 AXES_AT = {"Pad": 3, "Slice": 3, "ReduceMax": 1, "ReduceMean": 1, "Squeeze": 1, "Unsqueeze": 1}
 
@@ -32,6 +35,11 @@ def test_tensorrt_reads_every_operator_in_bfloat16(tmp_path, decoding):
     assert problems(tmp_path) == []
 
 
+def test_tensorrt_reads_every_operator_in_int8(bundle, tmp_path):
+    samples = [given(0), given(1, arms=(True, True), robot="agilex")]
+    assert problems(quantise(bundle, tmp_path / "int8", samples, samples).folder) == []
+
+
 def problems(folder):
     """What TensorRT would not read, one line each."""
     problems, seen = [], set()
@@ -40,13 +48,16 @@ def problems(folder):
         types = {tensor.name: tensor.data_type for tensor in graph.initializer}
         types |= {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
         constants = {tensor.name for tensor in graph.initializer}
+        zero = {t.name for t in graph.initializer if t.data_type == t.INT8 and not numpy_helper.to_array(t).any()}
         for node in graph.node:
             seen.add(node.op_type)
             allowed = OPERATORS.get(node.op_type)
             if allowed is None or node.domain:
                 problems.append(f"{file.name}: {node.domain}.{node.op_type} is not in the table")
                 continue
-            for name in filter(None, node.input):
+            if node.op_type in SYMMETRIC and (len(node.input) < 3 or node.input[2] not in zero):
+                problems.append(f"{file.name}: {node.op_type}: its zero point is not 0")
+            for name in filter(None, node.input[:1] if node.op_type in SYMMETRIC else node.input):
                 if (kind := NAMES[types[name]]) not in allowed | {"bool", "int64"} & _indices(node):
                     problems.append(f"{file.name}: {node.op_type} of {kind}")
             if node.op_type in CONSTANT_AXES and len(node.input) > AXES_AT[node.op_type]:
