@@ -7,18 +7,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from gear_vla_ros.contracts import KvCache
 from gear_vla_ros.engines.engine import SlowInput, SlowOutput, StateInput, check_cache
+from gear_vla_ros.engines.flow import Flow, Given
 from gear_vla_ros.model.expert import Latents, StateTokens
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
 from gear_vla_ros.model.sampler import sample
 from gear_vla_ros.model.text import batch, make_tokens
 from gear_vla_ros.settings.model import NUMBERS_PER_ARM, ModelSpec, load_model_spec
 
+LEAST_COSINE = 0.99
+"""Of a captured chunk to one that was not."""
+
 
 class TorchEngine:
-    """On the GPU if there is one, else on the CPU."""
+    """On the GPU if there is one, with the flow's steps as one CUDA graph, else on the CPU."""
 
     def __init__(self, model: GearVla, compiled: bool = False) -> None:
         """compiled: by `torch.compile`, at the first call; it takes a minute."""
@@ -27,6 +32,8 @@ class TorchEngine:
         self._dtype = model.expert.step.dtype
         self._fingerprint = fingerprint(model)
         self._velocity = torch.compile(model.expert.velocity) if compiled else model.expert.velocity
+        self._flow = Flow(self._model) if self._device.type == "cuda" else None
+        self._flow_proved, self._note = False, ""
         if compiled:
             model.compile_parts()
 
@@ -44,7 +51,7 @@ class TorchEngine:
     def about(self) -> str:
         """Backend, its version and device."""
         name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "CPU"
-        return f"torch {torch.__version__}, {name}"
+        return f"torch {torch.__version__}, {name}{self._note}"
 
     def accepts(self, text: str) -> None:
         """Raise ValueError for a sentence that is empty or too long."""
@@ -86,12 +93,44 @@ class TorchEngine:
             def velocity(noisy: Tensor, tau: Tensor) -> Tensor:
                 return self._velocity(noisy, tau, latents, tokens) * there
 
-            normal = sample(velocity, start, spec.expert.flow_steps, known)
+            normal = self._by_graph(start, known, there, latents, tokens)
+            if normal is None or not self._flow_proved:
+                stepwise = sample(velocity, start, spec.expert.flow_steps, known)
+                normal = self._proved(normal, stepwise)
             actions: NDArray[np.float32] = self._model.statistics.denormalise(normal)[0].float().cpu().numpy()
         return actions
 
     def close(self) -> None:
         """Nothing is held beyond memory."""
+
+    def _by_graph(
+        self, start: Tensor, prefix: Tensor | None, there: Tensor, latents: Latents, state: StateTokens
+    ) -> Tensor | None:
+        """None where there is no GPU, or its graph cannot be made; then `about` says why."""
+        if self._flow is None:
+            return None
+        known = torch.zeros_like(start)
+        count = 0 if prefix is None else prefix.shape[1]
+        if prefix is not None:
+            known[:, :count] = prefix
+        clean = (torch.arange(start.shape[1], device=self._device) < count)[None]
+        try:
+            return self._flow.replayed(Given(start, known, clean, there.to(self._dtype), latents, state))
+        except RuntimeError as error:
+            self._without(f"no CUDA graph: {' '.join(str(error).split())[:120]}")
+            return None
+
+    def _proved(self, by_graph: Tensor | None, stepwise: Tensor) -> Tensor:
+        """The first chunk of a graph is compared with the one made step by step."""
+        if by_graph is not None:
+            near = functional.cosine_similarity(by_graph.flatten().float(), stepwise.flatten().float(), dim=0).item()
+            self._flow_proved = near >= LEAST_COSINE
+            if not self._flow_proved:
+                self._without(f"no CUDA graph: its chunk has a cosine of {near:.4f} to the one made step by step")
+        return stepwise
+
+    def _without(self, why: str) -> None:
+        self._flow, self._note = None, f", {why}"
 
     def _inputs(self, given: SlowInput) -> Inputs:
         numbers, present = self._state(given.state)
