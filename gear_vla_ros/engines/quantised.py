@@ -6,6 +6,7 @@ state projectors and the action expert stay as they are: an error in a velocity 
 expert is run several times for each chunk.
 """
 
+import logging
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -131,19 +132,23 @@ def _quantise(file: Path, inputs: Sequence[Mapping[str, Value]]) -> None:
     nodes = [node.name for node in graph.node if node.op_type in ("Gemm", "MatMul") and node.input[1] in weights]
     beside, staged = file.with_name(f"{file.name}.data"), file.parent / _STAGED
     staged.mkdir()
-    quantize_static(
-        str(file),
-        str(staged / file.name),
-        _Calls(inputs),
-        use_external_data_format=beside.is_file(),
-        quant_format=QuantFormat.QDQ,
-        nodes_to_quantize=nodes,
-        per_channel=True,
-        activation_type=QuantType.QInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax,
-        extra_options=_OPTIONS,
-    )
+    logging.disable(logging.WARNING)  # it asks for shapes and folding, which torch.onnx has done
+    try:
+        quantize_static(
+            str(file),
+            str(staged / file.name),
+            _Calls(inputs),
+            use_external_data_format=beside.is_file(),
+            quant_format=QuantFormat.QDQ,
+            nodes_to_quantize=nodes,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options=_OPTIONS,
+        )
+    finally:
+        logging.disable(logging.NOTSET)
     beside.unlink(missing_ok=True)
     for made in staged.iterdir():
         made.replace(file.parent / made.name)
