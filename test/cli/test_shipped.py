@@ -3,8 +3,9 @@
 import pytest
 
 from gear_vla_ros.cli.shipped import chosen, shipped_for
+from gear_vla_ros.engines.bundle import is_bundle
 from gear_vla_ros.engines.opening import open_engine
-from gear_vla_ros.settings import robot_names
+from gear_vla_ros.settings import load_robot, robot_names
 from gear_vla_ros.settings.paths import policy_folder, share_dir
 
 MOST_BYTES = 40e6
@@ -32,6 +33,15 @@ def test_shipped_policies_are_whole_and_small(robot):
     opened.engine.close()
 
 
-def test_all_shipped_policies_are_for_robots_that_there_are():
-    folders = [path for path in (share_dir() / "config" / "policies").iterdir() if path.is_dir()]
+def test_all_shipped_bundles_are_for_robots_that_there_are():
+    folders = [path for path in (share_dir() / "config" / "policies").iterdir() if is_bundle(path)]
     assert folders and {path.name for path in folders} == {shipped_for(name) for name in robot_names()} - {""}
+
+
+@pytest.mark.parametrize("robot", ["agilex", "ldt01"])
+def test_a_network_on_its_way_drives_only_who_names_it(robot):
+    assert chosen("auto", "", robot) == ("expert", "")
+    assert chosen("auto", "dual_arm", robot) == ("gear_vla", "dual_arm")
+    engine = open_engine("dual_arm", robot).engine
+    assert load_robot(robot).state_projector.embodiment in engine.spec.embodiments
+    engine.close()
