@@ -117,12 +117,16 @@ def quantise(bundle: Bundle, folder: Path, calibration: Sequence[SlowInput], pro
 
 
 def _inputs(bundle: Bundle, calibration: Sequence[SlowInput]) -> dict[str, list[dict[str, Value]]]:
+    """One run of each part for each input; of a part that runs several times, another one each time."""
     recorder = _All(OnnxParts(bundle, [name for name in bundle.manifest.parts if name != "expert"]))
-    engine = GraphEngine(bundle, recorder)
-    for given in calibration:
+    engine, chosen = GraphEngine(bundle, recorder), dict[str, list[dict[str, Value]]]()
+    for index, given in enumerate(calibration):
+        recorder.inputs.clear()
         engine.think(given)
+        for part, runs in recorder.inputs.items():
+            chosen.setdefault(part, []).append(runs[index % len(runs)])
     engine.close()
-    return recorder.inputs
+    return chosen
 
 
 def _quantise(file: Path, inputs: Sequence[Mapping[str, Value]]) -> None:
