@@ -242,9 +242,9 @@ class Velocity(nn.Module):
     def __init__(self, model: GearVla) -> None:
         super().__init__()
         self.expert, flow_steps = model.expert, model.spec.expert.flow_steps
+        times = torch.arange(flow_steps + 1, device=model.expert.step.device) / flow_steps
         self.tables = nn.ParameterList(
-            nn.Parameter(table.detach(), requires_grad=False)
-            for table in model.expert.modulations(torch.arange(flow_steps + 1) / flow_steps)
+            nn.Parameter(table.detach(), requires_grad=False) for table in model.expert.modulations(times)
         )
 
     def forward(self, noisy: Tensor, tau: Tensor, keys: Tensor, values: Tensor, state: Tensor, arms: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from gear_vla_ros.contracts import KvCache
 from gear_vla_ros.engines.engine import SlowInput, SlowOutput, StateInput, check_cache
-from gear_vla_ros.engines.flow import Flow, Given
+from gear_vla_ros.engines.flow import Flow
 from gear_vla_ros.model.expert import Latents, StateTokens
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
 from gear_vla_ros.model.sampler import sample
@@ -32,7 +33,7 @@ class TorchEngine:
         self._dtype = model.expert.step.dtype
         self._fingerprint = fingerprint(model)
         self._velocity = torch.compile(model.expert.velocity) if compiled else model.expert.velocity
-        self._flow = Flow(self._model) if self._device.type == "cuda" else None
+        self._flow: Flow | None = Flow(self._model) if self._device.type == "cuda" else None
         self._flow_proved, self._note = False, ""
         if compiled:
             model.compile_parts()
@@ -93,10 +94,13 @@ class TorchEngine:
             def velocity(noisy: Tensor, tau: Tensor) -> Tensor:
                 return self._velocity(noisy, tau, latents, tokens) * there
 
-            normal = self._by_graph(start, known, there, latents, tokens)
-            if normal is None or not self._flow_proved:
-                stepwise = sample(velocity, start, spec.expert.flow_steps, known)
-                normal = self._proved(normal, stepwise)
+            def stepwise() -> Tensor:
+                return sample(velocity, start, spec.expert.flow_steps, known)
+
+            if self._flow is None:
+                normal = stepwise()
+            else:
+                normal = self._by_graph(self._flow, cache, start, known, tokens, stepwise)
             actions: NDArray[np.float32] = self._model.statistics.denormalise(normal)[0].float().cpu().numpy()
         return actions
 
@@ -104,33 +108,45 @@ class TorchEngine:
         """Nothing is held beyond memory."""
 
     def _by_graph(
-        self, start: Tensor, prefix: Tensor | None, there: Tensor, latents: Latents, state: StateTokens
-    ) -> Tensor | None:
-        """None where there is no GPU, or its graph cannot be made; then `about` says why."""
-        if self._flow is None:
-            return None
-        known = torch.zeros_like(start)
-        count = 0 if prefix is None else prefix.shape[1]
+        self,
+        flow: Flow,
+        cache: KvCache,
+        start: Tensor,
+        prefix: Tensor | None,
+        state: StateTokens,
+        stepwise: Callable[[], Tensor],
+    ) -> Tensor:
+        """The first chunk is made both ways; a graph that cannot be made or says something else is left, and `about`
+        says why."""
+        given = 0 if prefix is None else prefix.shape[1]
+        known = torch.zeros_like(start, dtype=torch.float32)
         if prefix is not None:
-            known[:, :count] = prefix
-        clean = (torch.arange(start.shape[1], device=self._device) < count)[None]
+            known[:, :given] = prefix
+        inputs = {
+            "noise": start.float(),
+            "known": known,
+            "clean": torch.arange(start.shape[1], device=self._device) < given,
+            "there": state.mask[0].repeat_interleave(NUMBERS_PER_ARM),
+            "keys": self._tensor(cache.keys),
+            "values": self._tensor(cache.values),
+            "state": state.tokens,
+            "arms": state.mask[0],
+        }
+        made, why = None, ""
         try:
-            return self._flow.replayed(Given(start, known, clean, there.to(self._dtype), latents, state))
+            made = flow.replayed(inputs)
         except RuntimeError as error:
-            self._without(f"no CUDA graph: {' '.join(str(error).split())[:120]}")
-            return None
-
-    def _proved(self, by_graph: Tensor | None, stepwise: Tensor) -> Tensor:
-        """The first chunk of a graph is compared with the one made step by step."""
-        if by_graph is not None:
-            near = functional.cosine_similarity(by_graph.flatten().float(), stepwise.flatten().float(), dim=0).item()
+            why = " ".join(str(error).split())[:120]
+        if made is not None and self._flow_proved:
+            return made
+        plain = stepwise()
+        if made is not None:
+            near = functional.cosine_similarity(made.flatten(), plain.flatten().float(), dim=0).item()
             self._flow_proved = near >= LEAST_COSINE
-            if not self._flow_proved:
-                self._without(f"no CUDA graph: its chunk has a cosine of {near:.4f} to the one made step by step")
-        return stepwise
-
-    def _without(self, why: str) -> None:
-        self._flow, self._note = None, f", {why}"
+            why = "" if self._flow_proved else f"its chunk has a cosine of {near:.4f} to the one made step by step"
+        if why:
+            self._flow, self._note = None, f", no CUDA graph: {why}"
+        return plain
 
     def _inputs(self, given: SlowInput) -> Inputs:
         numbers, present = self._state(given.state)

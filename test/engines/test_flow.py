@@ -4,7 +4,7 @@ import pytest
 import torch
 from bundles import given, smaller
 
-from gear_vla_ros.engines.flow import Flow, Given
+from gear_vla_ros.engines.flow import Flow
 from gear_vla_ros.engines.torch_engine import TorchEngine
 from gear_vla_ros.model.expert import Latents, StateTokens
 from gear_vla_ros.model.sampler import sample
@@ -19,30 +19,37 @@ def drawn(model, known, seed=0):
     """What a chunk is made of, its first `known` steps under way."""
     torch.manual_seed(seed)
     spec = model.spec
-    heads, size = spec.language.kv_heads, spec.language.head_dim
-    layers = [torch.randn(1, heads, spec.latents.tokens, size) for _ in range(2 * spec.language.depth)]
+    cache = (spec.language.depth, spec.language.kv_heads, spec.latents.tokens, spec.language.head_dim)
     steps, numbers = spec.expert.steps, spec.action_numbers
-    state = StateTokens(torch.randn(1, 2, spec.language.width), torch.tensor([[False, True]]))
-    there = torch.tensor([0.0, 1.0]).repeat_interleave(numbers // 2)[None, None]
-    latents = Latents(layers[: spec.language.depth], layers[spec.language.depth :])
-    clean = (torch.arange(steps) < known)[None]
-    chunk = torch.randn(1, steps, numbers) * there
-    return Given(torch.randn(1, steps, numbers) * there, chunk * clean[..., None], clean, there, latents, state)
+    there = torch.tensor([0.0, 1.0]).repeat_interleave(numbers // 2)
+    clean = torch.arange(steps) < known
+    return {
+        "noise": torch.randn(1, steps, numbers) * there,
+        "known": torch.randn(1, steps, numbers) * there * clean[:, None],
+        "clean": clean,
+        "there": there,
+        "keys": torch.randn(cache),
+        "values": torch.randn(cache),
+        "state": torch.randn(1, 2, spec.language.width),
+        "arms": torch.tensor([False, True]),
+    }
 
 
 @pytest.mark.parametrize("known", [0, 1, 12, 30])
 def test_the_chunk_is_the_samplers(model, known):
     about = drawn(model, known)
+    latents = Latents([k[None] for k in about["keys"]], [v[None] for v in about["values"]])
+    state = StateTokens(about["state"], about["arms"][None])
 
     def velocity(noisy, tau):
-        return model.expert.velocity(noisy, tau, about.latents, about.state) * about.there
+        return model.expert.velocity(noisy, tau, latents, state) * about["there"]
 
-    prefix = about.known[:, :known] if known else None
-    wanted = sample(velocity, about.noise, model.spec.expert.flow_steps, prefix)
+    prefix = about["known"][:, :known] if known else None
+    wanted = sample(velocity, about["noise"], model.spec.expert.flow_steps, prefix)
     with torch.inference_mode():
-        made = Flow(model).chunk(about)
+        made = Flow(model).chunk(**about)
     torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-5)
-    assert torch.equal(made[:, :known], about.known[:, :known])
+    assert torch.equal(made[:, :known], about["known"][:, :known])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="a CUDA graph needs a GPU")
@@ -60,16 +67,35 @@ def test_a_captured_flow_follows_its_inputs(model):
         torch.testing.assert_close(made, wanted, atol=1e-3, rtol=1e-3)
 
 
+class _Uncaptured(Flow):
+    """Everything but the capture, for which a GPU is needed."""
+
+    def replayed(self, inputs):
+        return self.chunk(**inputs)
+
+
+@pytest.mark.parametrize("known", [None, 4])
+def test_a_flow_that_proves_itself_is_kept_and_makes_the_chunks(model, known):
+    engine, plain = TorchEngine(model), TorchEngine(model)
+    engine._flow = _Uncaptured(model)
+    seen, noise = given(3), torch.randn(2, model.spec.expert.steps, model.spec.action_numbers).numpy()
+    cache, prefix = plain.think(seen).cache, None if known is None else noise[1][:known] / 100
+    for drawn_noise in noise:
+        made = engine.act(cache, seen.state, drawn_noise, prefix)
+        torch.testing.assert_close(made, plain.act(cache, seen.state, drawn_noise, prefix), atol=1e-5, rtol=1e-4)
+    assert isinstance(engine._flow, _Uncaptured) and "no CUDA graph" not in engine.about
+
+
 class _Wrong:
     """A flow whose graph says something else, or cannot be made."""
 
     def __init__(self, error=None):
         self._error = error
 
-    def replayed(self, about):
+    def replayed(self, inputs):
         if self._error:
             raise self._error
-        return torch.ones_like(about.noise)
+        return torch.ones_like(inputs["noise"])
 
 
 @pytest.mark.parametrize(
