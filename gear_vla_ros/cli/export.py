@@ -9,7 +9,7 @@ from rich.console import Console
 
 from gear_vla_ros.cli import samples
 from gear_vla_ros.engines.arrays import slow_input
-from gear_vla_ros.engines.bundle import Bundle
+from gear_vla_ros.engines.bundle import Bundle, check_new
 from gear_vla_ros.engines.engine import SlowInput
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.loading import load
@@ -60,8 +60,7 @@ def run(
     """0 when the bundle is there and every part agrees with PyTorch."""
     if calibrate and not wanted.quantise:
         raise ValueError(f"--calibrate: nothing to calibrate, allowed with --quantise {INT8}")
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f"{out}: is not empty; nothing was written")
+    check_new(out)
     specs = {name: load_robot(name) for name in robots}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(checkpoint).expanduser()

@@ -213,6 +213,12 @@ def open_bundle(folder: Path) -> Bundle:
     return Bundle(folder, manifest)
 
 
+def check_new(folder: Path) -> None:
+    """Raises FileExistsError where a bundle is to be made and something is already."""
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder}: is not empty; nothing was written")
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Put bundle.json in place, whole or not at all."""
     staged = folder / f".{MANIFEST}"

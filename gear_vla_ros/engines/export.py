@@ -27,6 +27,7 @@ from gear_vla_ros.engines.bundle import (
     SpecialIdsRecord,
     StatisticsRecord,
     TensorRecord,
+    check_new,
     file_records,
     open_bundle,
     write_manifest,
@@ -90,8 +91,7 @@ def export(
 
     robots: embodiment id by robot. samples: recorded inputs for the parity. Raises ValueError or FileExistsError.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder}: is not empty; nothing was written")
+    check_new(folder)
     model = load(checkpoint)
     weights_are = fingerprint(model)
     reference = model.float().eval().requires_grad_(False)
@@ -221,7 +221,7 @@ def _reference(
     engine = GraphEngine(bundle, recorder)
     random = np.random.default_rng(PARITY_SEED)
     for sample in samples:
-        recorder.calls.clear()
+        recorder.begin()
         expert = bundle.manifest.spec.expert
         noise = random.standard_normal((expert.steps, bundle.manifest.spec.action_numbers), dtype=np.float32)
         engine.act(engine.think(sample).cache, sample.state, noise)

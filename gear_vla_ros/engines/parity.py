@@ -1,5 +1,7 @@
 """Does a backend compute what PyTorch in float32 does? On recorded inputs that travel in the bundle."""
 
+import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,11 +21,19 @@ MOST_ERROR = {"float32": 1e-3, "bfloat16": float("inf"), "int8": float("inf")}
 
 
 class Recorder:
-    """Parts that remember the last run of each part."""
+    """Parts that remember one run of each part: the last one, or the last up to number `until`, counted from 0."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._runs: Counter[str] = Counter()
+        self._until = sys.maxsize
         self.calls: dict[str, Call] = {}
+
+    def begin(self, until: int = sys.maxsize) -> None:
+        """Forget all runs."""
+        self.calls.clear()
+        self._runs.clear()
+        self._until = until
 
     @property
     def about(self) -> str:
@@ -33,7 +43,9 @@ class Recorder:
     def run(self, part: str, inputs: Mapping[str, Value], kept: Collection[str] = ()) -> dict[str, Value]:
         """Run and remember; nothing is kept on a device."""
         outputs = self._parts.run(part, inputs)
-        self.calls[part] = ({name: np.array(value) for name, value in inputs.items()}, dict(outputs))
+        if self._runs[part] <= self._until:
+            self.calls[part] = ({name: np.array(value) for name, value in inputs.items()}, dict(outputs))
+        self._runs[part] += 1
         return outputs
 
     def put(self, value: NDArray[Any]) -> Value:

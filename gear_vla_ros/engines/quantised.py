@@ -8,7 +8,7 @@ expert is run several times for each chunk.
 
 import logging
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-from gear_vla_ros.contracts import KvCache
 from gear_vla_ros.engines import parity
 from gear_vla_ros.engines.arrays import SIDES, arm_chunk
 from gear_vla_ros.engines.bundle import (
@@ -25,15 +24,16 @@ from gear_vla_ros.engines.bundle import (
     PLANS,
     Bundle,
     QuantisedRecord,
+    check_new,
     file_records,
     open_bundle,
     write_manifest,
 )
-from gear_vla_ros.engines.engine import SlowInput, StateInput
+from gear_vla_ros.engines.engine import SlowInput
 from gear_vla_ros.engines.graph_engine import GraphEngine
 from gear_vla_ros.engines.onnx_parts import OnnxParts
 from gear_vla_ros.engines.parts import Value
-from gear_vla_ros.geometry import se3, so3
+from gear_vla_ros.geometry import so3
 
 _SLOW = ("vision", "prefill", "step", "parallel")
 _SEED = 0
@@ -58,74 +58,49 @@ class _Calls(CalibrationDataReader):  # type: ignore[misc]
         return None if found is None else dict(found)
 
 
-class _All:
-    """Parts that remember the inputs of every run."""
-
-    def __init__(self, parts: OnnxParts) -> None:
-        self._parts = parts
-        self.inputs: dict[str, list[dict[str, Value]]] = {}
-
-    @property
-    def about(self) -> str:
-        """Of the parts that are recorded."""
-        return self._parts.about
-
-    def run(self, part: str, inputs: Mapping[str, Value], kept: Collection[str] = ()) -> dict[str, Value]:
-        """Run and remember; nothing is kept on a device."""
-        self.inputs.setdefault(part, []).append({name: np.array(value) for name, value in inputs.items()})
-        return self._parts.run(part, inputs)
-
-    def put(self, value: NDArray[Any]) -> Value:
-        """Stays where it is."""
-        return value
-
-    def close(self) -> None:
-        """Close the parts."""
-        self._parts.close()
-
-
 def quantise(bundle: Bundle, folder: Path, calibration: Sequence[SlowInput], proof: Sequence[SlowInput]) -> Bundle:
     """A copy of a float32 bundle in `folder`, with its slow path in int8; one that is cut short holds no manifest.
 
     calibration: inputs that the ranges of the activations are taken from. proof: others, on which the chunks are
     compared with those of float32. Raises ValueError for a bundle of another precision, or without inputs; BundleError
-    where a part has lost too much (`parity.LEAST_COSINE`).
+    where a part has lost too much (`parity.LEAST_COSINE`); FileExistsError.
     """
-    if bundle.manifest.dtype != "float32" or bundle.manifest.quantised is not None:
-        dtype = "int8" if bundle.manifest.quantised else bundle.manifest.dtype
-        raise ValueError(f"{bundle.folder}: graphs of {dtype}, allowed float32; int8 is made from it")
+    if (found := bundle.precision("prefill")) != "float32":
+        raise ValueError(f"{bundle.folder}: graphs of {found}, allowed float32; int8 is made from it")
     if not calibration or not proof:
         raise ValueError("int8: no inputs to calibrate with or to prove it on, allowed are one or more of each")
+    check_new(folder)
     shutil.copytree(bundle.folder, folder, ignore=shutil.ignore_patterns(MANIFEST, PLANS), dirs_exist_ok=True)
     parts = [name for name in _SLOW if name in bundle.manifest.parts]
-    inputs = _inputs(bundle, calibration)
+    before = OnnxParts(bundle, list(bundle.manifest.parts))
+    inputs = _inputs(bundle, before, calibration)
     for name in parts:
         _quantise(folder / bundle.manifest.parts[name].file, inputs[name])
     record = QuantisedRecord(to="int8", parts=tuple(parts), calibrated_on=len(calibration))
     manifest = bundle.manifest.model_copy(update={"files": file_records(folder), "quantised": record})
     made = Bundle(folder, manifest)
-    opened = OnnxParts(made, list(manifest.parts))
-    found = parity.check(opened, made, list(manifest.parts))
-    moved_m, turned_rad = _chunk_errors(bundle, made, proof)
+    after = OnnxParts(made, list(manifest.parts))
+    measured = parity.check(after, made, list(manifest.parts))
+    moved_m, turned_rad = _chunk_errors(GraphEngine(bundle, before), GraphEngine(made, after), proof)
+    before.close()
+    after.close()
     record = record.model_copy(
         update={"proved_on": len(proof), "chunk_error_m": moved_m, "chunk_error_rad": turned_rad}
     )
-    records = {name: part.model_copy(update={"parity": found[name]}) for name, part in manifest.parts.items()}
+    records = {name: part.model_copy(update={"parity": measured[name]}) for name, part in manifest.parts.items()}
     write_manifest(folder, manifest.model_copy(update={"parts": records, "quantised": record}))
-    opened.close()
     return open_bundle(folder)
 
 
-def _inputs(bundle: Bundle, calibration: Sequence[SlowInput]) -> dict[str, list[dict[str, Value]]]:
-    """One run of each part for each input; of a part that runs several times, another one each time."""
-    recorder = _All(OnnxParts(bundle, [name for name in bundle.manifest.parts if name != "expert"]))
-    engine, chosen = GraphEngine(bundle, recorder), dict[str, list[dict[str, Value]]]()
+def _inputs(bundle: Bundle, parts: OnnxParts, calibration: Sequence[SlowInput]) -> dict[str, list[parity.Arrays]]:
+    """One run of each part for each input; of `step`, which runs once a latent token, another one each time."""
+    recorder = parity.Recorder(parts)
+    engine, chosen = GraphEngine(bundle, recorder), dict[str, list[parity.Arrays]]()
     for index, given in enumerate(calibration):
-        recorder.inputs.clear()
+        recorder.begin(until=index % bundle.manifest.spec.latents.tokens)
         engine.think(given)
-        for part, runs in recorder.inputs.items():
-            chosen.setdefault(part, []).append(runs[index % len(runs)])
-    engine.close()
+        for part, (inputs, _) in recorder.calls.items():
+            chosen.setdefault(part, []).append(inputs)
     return chosen
 
 
@@ -159,30 +134,20 @@ def _quantise(file: Path, inputs: Sequence[Mapping[str, Value]]) -> None:
     staged.rmdir()
 
 
-def _chunk_errors(before: Bundle, after: Bundle, proof: Sequence[SlowInput]) -> tuple[float, float]:
+def _chunk_errors(before: GraphEngine, after: GraphEngine, proof: Sequence[SlowInput]) -> tuple[float, float]:
     """Greatest distance [m] and angle [rad] between the chunks of both, from the same noise."""
     random = np.random.default_rng(_SEED)
-    engines = [GraphEngine(bundle, OnnxParts(bundle, list(bundle.manifest.parts))) for bundle in (before, after)]
-    moved_m, turned_rad = [], []
+    moved_m, turned_rad = [0.0], [0.0]
     for given in proof:
-        noise = random.standard_normal((before.manifest.spec.expert.steps, before.manifest.spec.action_numbers))
-        caches = [engine.think(given).cache for engine in engines]
-        chunks = [
-            _poses(engine, cache, given.state, noise.astype(np.float32))
-            for engine, cache in zip(engines, caches, strict=True)
-        ]
-        for one, other in zip(*chunks, strict=True):
+        noise = random.standard_normal((before.spec.expert.steps, before.spec.action_numbers)).astype(np.float32)
+        for one, other in zip(*(_poses(engine, given, noise) for engine in (before, after)), strict=True):
             moved_m.append(float(np.linalg.norm(one[:, :3, 3] - other[:, :3, 3], axis=1).max()))
             turned_rad.append(float(so3.angle_between(one[:, :3, :3], other[:, :3, :3]).max()))
-    for engine in engines:
-        engine.close()
     return max(moved_m), max(turned_rad)
 
 
-def _poses(
-    engine: GraphEngine, cache: KvCache, state: StateInput, noise: NDArray[np.float32]
-) -> list[NDArray[np.float64]]:
+def _poses(engine: GraphEngine, given: SlowInput, noise: NDArray[np.float32]) -> list[NDArray[np.float64]]:
     """Each arm's `anchor_T_tcp` `[K, 4, 4]`."""
-    actions = engine.act(cache, state, noise).astype(np.float64)
-    arms = [side for side, there in zip(SIDES, state.present, strict=True) if there]
-    return [arm_chunk(actions, arm, se3.exp(np.zeros(6))).anchor_T_tcp for arm in arms]
+    actions = engine.act(engine.think(given).cache, given.state, noise).astype(np.float64)
+    arms = [side for side, there in zip(SIDES, given.state.present, strict=True) if there]
+    return [arm_chunk(actions, arm, np.eye(4)).anchor_T_tcp for arm in arms]

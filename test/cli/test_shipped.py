@@ -3,7 +3,6 @@
 import pytest
 
 from gear_vla_ros.cli.shipped import chosen, shipped_for
-from gear_vla_ros.engines.bundle import is_bundle
 from gear_vla_ros.engines.opening import open_engine
 from gear_vla_ros.settings import robot_names
 from gear_vla_ros.settings.paths import policy_folder, share_dir
@@ -34,8 +33,8 @@ def test_shipped_policies_are_whole_and_small(robot):
     opened.engine.close()
 
 
-def test_all_shipped_bundles_are_for_robots_that_there_are():
-    folders = [path for path in (share_dir() / "config" / "policies").iterdir() if is_bundle(path)]
+def test_all_shipped_policies_are_for_robots_that_there_are():
+    folders = [path for path in (share_dir() / "config" / "policies").iterdir() if path.is_dir()]
     assert folders and {path.name for path in folders} == {shipped_for(name) for name in robot_names()} - {""}
 
 
