@@ -146,6 +146,13 @@ def test_the_cache_is_that_of_the_latent_positions(model):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
+def test_latents_are_no_views_of_the_cache(model):
+    """Of a view the strides tell how long the prefix was, and what is compiled for them is compiled again."""
+    with torch.inference_mode():
+        _, latents = model.decode(model.read(inputs(model)))
+    assert all(part.is_contiguous() for part in (*latents.keys, *latents.values))
+
+
 def test_a_sentence_alone_or_beside_a_longer_one_gives_the_same(model):
     """Padding text on the left changes nothing for the shorter sentence."""
     both = inputs(model)
