@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from gear_vla_ros.contracts.checks import ContractError
 
 COLOURS = ("red", "green", "blue", "yellow", "orange", "purple")
-KINDS = ("cube", "block", "cylinder", "ball")
+BALL = "ball"
+KINDS = ("cube", "block", "cylinder", BALL)
+ROUND = ("cylinder", BALL)
 CONTAINER, BAR, PARCEL = "bowl", "bar", "parcel"
 """A parcel has a label, on the face where its own x axis comes out."""
 KNOWN = tuple(f"{colour}_{kind}" for kind in (*KINDS, BAR, PARCEL, CONTAINER) for colour in COLOURS)
@@ -59,17 +61,22 @@ def understood(text: str, objects: Iterable[str] = KNOWN) -> Request:
     raise ContractError(f"instruction.text: '{text}' is not understood here; allowed {_allowed(things, containers)}")
 
 
+def kind_of(name: str) -> str:
+    """Of an object's name: `red_ball` is a `ball`."""
+    return name.split("_")[-1]
+
+
 def _named(words: str, names: Iterable[str]) -> list[str]:
     """Names all of whose words are there."""
     return [name for name in names if all(re.search(rf"\b{word}\b", words) for word in name.split("_"))]
 
 
 def _of_kind(kind: str, names: Iterable[str]) -> list[str]:
-    return [name for name in names if name.split("_")[-1] == kind]
+    return [name for name in names if kind_of(name) == kind]
 
 
 def _is_container(name: str) -> bool:
-    return name.split("_")[-1] == CONTAINER
+    return kind_of(name) == CONTAINER
 
 
 def _allowed(things: list[str], containers: list[str]) -> str:

@@ -17,7 +17,7 @@ from gear_vla_ros.contracts import (
     RobotState,
     SceneObject,
 )
-from gear_vla_ros.contracts.naming import KNOWN, check_arms, understood
+from gear_vla_ros.contracts.naming import KNOWN, check_arms, kind_of, understood
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.policies.flip_label import FlipLabel, arm_behind
@@ -25,7 +25,7 @@ from gear_vla_ros.policies.handover import GIVER, Handover
 from gear_vla_ros.policies.lift import Lift, Tool, towards
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.place import Bowl, Place
-from gear_vla_ros.settings import RobotSpec
+from gear_vla_ros.settings import ArmSpec, RobotSpec
 
 Array = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class ExpertPolicy:
         model = RobotModel(spec)
         self._arms: list[str] = [arm.name for arm in spec.arms]
         self._world_T_base: dict[str, Array] = {arm: model.world_T_base(arm) for arm in self._arms}
-        self._lift: dict[str, Lift] = {arm.name: Lift(arm.gripper.stroke) for arm in spec.arms}
+        self._lift: dict[str, Lift] = {arm.name: Lift(arm.gripper.stroke, self._closing(arm, model)) for arm in spec.arms}
         self._handover = Handover(self._lift, np.array(spec.sim.table_center))
         self._thoughts = self._acts = 0
         self._chosen: tuple[int, str] = (0, "")
@@ -73,7 +73,7 @@ class ExpertPolicy:
     @property
     def model_id(self) -> str:
         """One per robot."""
-        return f"expert-3-{self._spec.name}"
+        return f"expert-4-{self._spec.name}"
 
     @property
     def about(self) -> Mapping[str, str]:
@@ -94,7 +94,8 @@ class ExpertPolicy:
         goal = observation.scene[request.goal or request.object]
         check_arms(request, self._spec.name, len(self._arms))
         arm = self._choose(observation.instruction.id, request.task, target.world_T_object)
-        decision = Decision(request.task, arm, target.world_T_object, target.size, Bowl(goal.world_T_object, goal.size))
+        world_T_object = self._lift[arm].facing(target.world_T_object, kind_of(target.name))
+        decision = Decision(request.task, arm, world_T_object, target.size, Bowl(goal.world_T_object, goal.size))
         self._thoughts += 1
         packed = _pack(self._arms.index(arm), decision)
         return LatentAction(
@@ -135,6 +136,11 @@ class ExpertPolicy:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _closing(self, arm: ArmSpec, model: RobotModel) -> Array:
+        """Which way the arm's fingers close at home, in the world."""
+        world_T_home: Array = self._world_T_base[arm.name] @ model.fk(arm.name, np.array(arm.home))
+        return world_T_home[:3, 1]
 
     def _choose(self, instruction_id: int, task: str, world_T_object: Array) -> str:
         """The arm whose base is nearest, or behind the label; it keeps the work until the next instruction."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gear_vla_ros.contracts.naming import BALL, ROUND
 from gear_vla_ros.geometry import se3, so3
 
 Array = NDArray[np.float64]
@@ -28,6 +29,11 @@ SLACK = 0.08
 TABLE_CLEARANCE_M = 0.012
 FITTING = 0.85
 """Widest sides that are grasped, by the stroke."""
+HOMEWARDS = 0.9
+"""Weight of how the fingers close at home, by how they close now, in the choice between the sides of an object: without
+it a hand that errs turns away from home by and by, up to the limit of its last joint."""
+UPRIGHT = 0.9
+"""Cosine of an axis' lean at most, of a round object that is grasped from any side."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,20 @@ class Tool:
 
 @dataclass(frozen=True)
 class Lift:
-    """stroke_m: distance between the fingers when fully open."""
+    """stroke_m: distance between the fingers when fully open. closing: which way they close at home, `[3]`, of unit
+    length in the world."""
 
     stroke_m: float
+    closing: Array
+
+    def facing(self, world_T_object: Array, kind: str) -> Array:
+        """The same place; what is round stands turned as the hand does at home, for its own turn cannot be seen."""
+        axis = np.array([0.0, 0.0, 1.0]) if kind == BALL else world_T_object[:3, 2]
+        if kind not in ROUND or abs(float(axis[2])) < UPRIGHT:
+            return world_T_object
+        y = self.closing - (self.closing @ axis) * axis
+        y /= np.linalg.norm(y)
+        return se3.from_rotation_translation(np.array([np.cross(y, axis), y, axis]).T, world_T_object[:3, 3])
 
     def holds(self, tool: Tool, world_T_object: Array, size: Array) -> bool:
         """Whether the fingers are as wide as the object, and around it."""
@@ -102,13 +119,14 @@ class Lift:
         return towards(tool.world_T_tcp, goal, CRUISE_M_S, dt)
 
     def _grasp(self, world_T_tcp: Array, world_T_object: Array, size: Array) -> tuple[Array, float]:
-        """`world_T_grasp` from straight above, closing across the fitting sides that need the least turn; the width."""
+        """`world_T_grasp` from straight above, closing across the fitting sides that need the least turn, from here and
+        from home; the width."""
         sides = world_T_object[:3, :3].copy()
         sides[2] = 0.0
         lengths = np.linalg.norm(sides, axis=0)
         flat = [axis for axis in range(3) if lengths[axis] > 0.5]
         fitting = [axis for axis in flat if size[axis] < FITTING * self.stroke_m] or flat
-        closing = world_T_tcp[:3, 1]
+        closing = world_T_tcp[:3, 1] + HOMEWARDS * self.closing
         best = max(fitting, key=lambda axis: abs(float(sides[:, axis] @ closing)) / lengths[axis])
         y = sides[:, best] / lengths[best] * (np.sign(sides[:, best] @ closing) or 1.0)
         x_y_z_down = [[-y[1], y[0], 0.0], y, [0.0, 0.0, -1.0]]

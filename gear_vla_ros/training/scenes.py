@@ -32,8 +32,10 @@ from gear_vla_ros.training.prepared import UNSEEN, Prepared, opened, places, poi
 ABOUT = "scenes.json"
 STATES = 6
 """Samples a scene."""
-ASIDE_M, ABOVE_M, TILT_RAD, YAW_RAD = 0.06, (0.0, 0.28), 0.15, 0.8
+ASIDE_M, ABOVE_M, TILT_RAD, YAW_RAD = 0.06, 0.28, 0.15, 0.8
 """Where tools are with respect to an object, and how they are turned from home."""
+LOW = 2.0
+"""Power of a uniform share that gives heights: a third of the tools are lower than ABOVE_M / 9, where grasps are missed."""
 NEWTON_STEPS, DAMPING, CLOSE_M = 25, 0.05, 0.02
 
 
@@ -125,7 +127,7 @@ def _put(
         world_T_goal = model.world_T_base(arm.name) @ model.fk(arm.name, home)
         turned = Rotation.from_euler("zyx", [random.uniform(-YAW_RAD, YAW_RAD), *random.normal(0, TILT_RAD, 2)])
         world_T_goal[:3, :3] = turned.as_matrix() @ world_T_goal[:3, :3]
-        world_T_goal[:3, 3] = [*near[:2] + beside, near[2] + random.uniform(*ABOVE_M)]
+        world_T_goal[:3, 3] = [*near[:2] + beside, near[2] + ABOVE_M * random.random() ** LOW]
         found = _solve(model, arm.name, home, se3.inverse(model.world_T_base(arm.name)) @ world_T_goal)
         q[arm.name] = home if found is None else found
         openings[arm.name] = float(random.random() ** 0.3)
