@@ -65,7 +65,9 @@ class ExpertPolicy:
         model = RobotModel(spec)
         self._arms: list[str] = [arm.name for arm in spec.arms]
         self._world_T_base: dict[str, Array] = {arm: model.world_T_base(arm) for arm in self._arms}
-        self._lift: dict[str, Lift] = {arm.name: Lift(arm.gripper.stroke, self._closing(arm, model)) for arm in spec.arms}
+        self._lift: dict[str, Lift] = {
+            arm.name: Lift(arm.gripper.stroke, self._closing(arm, model)) for arm in spec.arms
+        }
         self._handover = Handover(self._lift, np.array(spec.sim.table_center))
         self._thoughts = self._acts = 0
         self._chosen: tuple[int, str] = (0, "")

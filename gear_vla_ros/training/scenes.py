@@ -35,7 +35,7 @@ STATES = 6
 ASIDE_M, ABOVE_M, TILT_RAD, YAW_RAD = 0.06, 0.28, 0.15, 0.8
 """Where tools are with respect to an object, and how they are turned from home."""
 LOW = 2.0
-"""Power of a uniform share that gives heights: a third of the tools are lower than ABOVE_M / 9, where grasps are missed."""
+"""Power of a uniform share that gives heights: a third of the tools are below ABOVE_M / 9, where grasps are missed."""
 NEWTON_STEPS, DAMPING, CLOSE_M = 25, 0.05, 0.02
 
 
