@@ -51,6 +51,9 @@ class TrainingSpec(Spec):
     """Share of the steps at the end over which the learning rate falls to a hundredth; ours."""
     retold: float = Field(default=0.0, ge=0, le=1)
     """Share of samples whose instruction names another object that is there: only its place is learned; ours."""
+    held: float = Field(default=1.0, gt=0, le=1)
+    """Share of the samples in which an object is held all along that are learned from: half of a lift's samples are,
+    and say nothing new; ours."""
     either_side: bool = True
     """A single arm is mapped to left or right at random (paper, App. A)."""
     vary_pictures: bool = True

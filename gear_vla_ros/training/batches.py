@@ -58,7 +58,8 @@ class Batches:
     def __init__(self, sources: Sequence[Source], model: GearVla, training: TrainingSpec) -> None:
         self._sources, self._tokens, self._spec, self._training = sources, model.tokens, model.spec, training
         self._batch, self._seed = training.batch, training.seed
-        shares = np.array([len(source.samples) for source in sources], np.float64)
+        self._rows = [learned_from(source.samples, training.held) for source in sources]
+        shares = np.array([len(rows) for rows in self._rows], np.float64)
         names = {
             word for source in sources for names in source.samples.names for name in names for word in name.split("_")
         }
@@ -76,12 +77,12 @@ class Batches:
         """The step's robot, and its samples `[B]`: each once before any comes again."""
         index = int(self._turns[step])
         source = self._sources[index]
-        count, first = len(source.samples), int(self._before[step]) * self._batch
+        count, first = len(self._rows[index]), int(self._before[step]) * self._batch
         rows = []
         for drawn in range(first, first + self._batch):
             epoch, within = divmod(drawn, count)
             rows.append(Permutation(count, f"{self._seed}/{index}/{epoch}")[within])
-        return source, np.array(rows)
+        return source, self._rows[index][rows]
 
     def batch(self, step: int, rank: int = 0, processes: int = 1) -> Batch:
         """The part of one of the processes; the batch is a multiple of their number."""
@@ -192,6 +193,17 @@ class Batches:
         arms = torch.from_numpy(samples.arms).expand(count, -1)
         ids, mask = text.batch(self._tokens, sentences, self._spec.max_text_tokens)
         return Inputs(views, present, samples.embodiment, torch.from_numpy(samples.state[rows]), arms, ids, mask)
+
+
+def learned_from(samples: Prepared, held: float) -> NDArray[np.int64]:
+    """Rows of the samples; of those in which an object is held all along only that share, evenly spread."""
+    rows = np.arange(len(samples))
+    if held == 1.0:
+        return rows
+    holding = samples.held()
+    kept = ~holding
+    kept[rows[holding][:: round(1 / held)]] = True
+    return rows[kept]
 
 
 def displaced(pictures: NDArray[np.uint8], by: NDArray[np.int64]) -> NDArray[np.uint8]:

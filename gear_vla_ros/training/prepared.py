@@ -31,6 +31,8 @@ HZ = 10
 ARRAYS = ("views", "state", "actions", "known", "episode", "frame", "task", "near", "point")
 FORMAT = 3
 NOTHING = -1
+HELD_M, CLOSED = 0.03, 0.5
+"""An object is held that is so near a tool whose fingers stay closed; fingers below the second count as closed."""
 UNSEEN, LEAST_DEPTH_M = -1.0, 0.01
 """Where a view shows what is behind its camera."""
 
@@ -77,6 +79,14 @@ class Prepared:
     def acting(self) -> bool:
         """Whether anything is done in any sample; not in rendered scenes."""
         return bool(self.known.any())
+
+    def held(self) -> NDArray[np.bool_]:
+        """[F]: whether some arm has an object between its fingers, and is told nothing but to hold it."""
+        within = np.linalg.norm(self.near[..., :3], axis=-1) < HELD_M
+        at_hand = (within & self.near.any(axis=-1)).any(axis=1)  # [F, 2]
+        fingers = self.actions.reshape(len(self), self.actions.shape[1], ARMS, NUMBERS_PER_ARM)[..., -1]
+        holding: NDArray[np.bool_] = (at_hand & (fingers < CLOSED).all(axis=1) & self.arms).any(axis=1)
+        return holding & self.known.all(axis=1)
 
     @property
     def digest(self) -> str:

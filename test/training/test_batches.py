@@ -3,8 +3,10 @@
 import numpy as np
 import torch
 from test_sides import batches
+from test_trainer import stage
 
-from gear_vla_ros.training.batches import displaced
+from gear_vla_ros.training import run as runs
+from gear_vla_ros.training.batches import Batches, displaced, learned_from
 
 HEAD = 0
 
@@ -34,3 +36,23 @@ def test_a_moved_head_view_takes_its_points_with_it_and_leaves_all_else(samples,
         ):
             inner = slice(12, 84)
             torch.testing.assert_close(other[HEAD, :, inner, inner], one[HEAD, :, 12 - y : 84 - y, 12 - x : 84 - x])
+
+
+def test_of_what_is_only_held_a_share_is_learned_from(samples):
+    held = samples.held()
+    assert 0.2 < held.mean() < 0.8, "of a lift's samples about half"
+    up = samples.actions.reshape(len(samples), -1, 2, 10)[held][..., 9].max()
+    assert up < 0.5, "no finger is told to open"
+    near = np.linalg.norm(samples.near[held][..., 1, :3], axis=-1)
+    assert (np.where(samples.near[held].any(axis=(-2, -1)), near, 1.0).min(axis=1) < 0.03).all()
+    rows = learned_from(samples, 0.25)
+    assert held[rows].sum() == -(-held.sum() // 4) and (~held)[rows].sum() == (~held).sum()
+    np.testing.assert_array_equal(learned_from(samples, 1.0), np.arange(len(samples)))
+
+
+def test_steps_take_only_those(samples, tmp_path):
+    model, start = runs.network("demo", 0)
+    training = stage(steps=40, either_side=False, held=0.1)
+    sources = runs.begin(model, start, [samples], training, tmp_path, 2, lambda at, left: None)
+    drawn = np.concatenate([Batches(sources, model, training).rows(step)[1] for step in range(40)])
+    assert set(drawn) == set(learned_from(samples, 0.1))
