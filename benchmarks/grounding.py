@@ -4,6 +4,7 @@ Example: python benchmarks/grounding.py RUN DATASET [--samples 256]
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from gear_vla_ros.model.dropping import Dropped
 from gear_vla_ros.settings.training import load_training_spec
 from gear_vla_ros.training import run as runs
+from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.batches import Batches, Source
 from gear_vla_ros.training.grounding import LOOKERS, LOOKERS_OF, LOOKING, NEAR_M, nearby_tokens
 from gear_vla_ros.training.objective import Objective
@@ -19,6 +21,8 @@ from gear_vla_ros.training.prepared import prepare
 from gear_vla_ros.training.targets import Targets
 from gear_vla_ros.training.trainer import STATE, newest_step
 
+HEIGHTS_M, ASIDES_M = (0.0, 0.03, 0.08, 0.3), (0.0, 0.015, 0.04, 0.12)
+"""Of the nearest tool above and beside the named object: bounds of the rows that are told apart."""
 CENTRED = 0.05
 """Least share of the token looked at, of the tokens around the object's middle."""
 
@@ -45,6 +49,8 @@ def main() -> None:
             latents, _, prefix = objective.say(batch, Dropped(nobody, nobody), paid)
             found = objective.grounding(latents)[0]
         wrong = (found * NEAR_M - batch.near)[:, 0, :, :3].norm(dim=-1)[batch.near_known[:, 0]] * 100
+        if not retold:
+            _tell_by_place(found * NEAR_M - batch.near, batch)
         looked = paid[LOOKING.stop - 1][:, LOOKERS[0] * paid[0].shape[1] // LOOKERS_OF, :, prefix.layout.views[0]]
         point = batch.point[:, 0, 0]
         inside = ((point >= 0) & (point < 1)).all(dim=-1)
@@ -54,6 +60,23 @@ def main() -> None:
             f"{'retold' if retold else 'as recorded'}: place wrong by {wrong.median():.2f} cm, "
             f"worst tenth from {wrong.quantile(0.9):.2f} cm; its token looked at in {hit.float().mean():.1%}"
         )
+
+
+def _tell_by_place(wrong: torch.Tensor, batch: Batch) -> None:
+    """Errors across the approach of the arm that is nearest, by where its tool is: grasps are decided low and near."""
+    near, rows = batch.near[:, 0, :, :3], torch.arange(len(wrong))
+    arm = torch.where(batch.near_known[:, 0], near.norm(dim=-1), torch.inf).argmin(dim=1)
+    at, error = near[rows, arm], wrong[rows, 0, arm, :2].norm(dim=-1) * 100
+    up, aside = at[:, 2].abs(), at[:, :2].norm(dim=-1)
+    for low, high in pairwise(HEIGHTS_M):
+        for inner, outer in pairwise(ASIDES_M):
+            here = error[(up >= low) & (up < high) & (aside >= inner) & (aside < outer)]
+            if len(here):
+                print(
+                    f"  {100 * low:2.0f}-{100 * high:2.0f} cm above, {100 * inner:3.1f}-{100 * outer:4.1f} beside: "
+                    f"{len(here) / len(error):5.1%} of the samples, place wrong across by {here.median():.2f} cm, "
+                    f"worst tenth from {here.quantile(0.9):.2f}"
+                )
 
 
 def _options() -> argparse.Namespace:
