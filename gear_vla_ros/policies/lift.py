@@ -33,7 +33,7 @@ HOMEWARDS = 0.9
 """Weight of how the fingers close at home, by how they close now, in the choice between the sides of an object: without
 it a hand that errs turns away from home by and by, up to the limit of its last joint."""
 UPRIGHT = 0.9
-"""Cosine of an axis' lean at most, of a round object that is grasped from any side."""
+"""Cosine of its axis' lean, from which on what is round is grasped from any side."""
 
 
 @dataclass(frozen=True)

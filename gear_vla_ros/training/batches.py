@@ -197,13 +197,12 @@ class Batches:
 
 def learned_from(samples: Prepared, held: float) -> NDArray[np.int64]:
     """Rows of the samples; of those in which an object is held all along only that share, evenly spread."""
-    rows = np.arange(len(samples))
     if held == 1.0:
-        return rows
+        return np.arange(len(samples))
     holding = samples.held()
     kept = ~holding
-    kept[rows[holding][:: round(1 / held)]] = True
-    return rows[kept]
+    kept[holding] = np.diff(np.floor(held * np.arange(-1, holding.sum()))) > 0
+    return np.flatnonzero(kept)
 
 
 def displaced(pictures: NDArray[np.uint8], by: NDArray[np.int64]) -> NDArray[np.uint8]:

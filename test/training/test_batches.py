@@ -47,6 +47,7 @@ def test_of_what_is_only_held_a_share_is_learned_from(samples):
     assert (np.where(samples.near[held].any(axis=(-2, -1)), near, 1.0).min(axis=1) < 0.03).all()
     rows = learned_from(samples, 0.25)
     assert held[rows].sum() == -(-held.sum() // 4) and (~held)[rows].sum() == (~held).sum()
+    assert abs(held[learned_from(samples, 0.7)].sum() - 0.7 * held.sum()) <= 1
     np.testing.assert_array_equal(learned_from(samples, 1.0), np.arange(len(samples)))
 
 
