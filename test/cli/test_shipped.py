@@ -17,9 +17,8 @@ def test_what_is_said_is_what_drives():
 
 
 def test_without_a_word_the_learned_policy_drives_the_robots_it_is_for():
-    assert shipped_for("franka") and shipped_for("ldt01")
-    assert chosen("auto", "", "franka") == ("gear_vla", shipped_for("franka"))
-    assert chosen("auto", "", "ldt01") == ("gear_vla", shipped_for("ldt01"))
+    for robot in ("franka", "agilex", "ldt01"):
+        assert shipped_for(robot) and chosen("auto", "", robot) == ("gear_vla", shipped_for(robot))
     assert chosen("auto", "", "/nowhere/robot.yaml") == ("expert", "")
 
 
@@ -38,10 +37,8 @@ def test_all_shipped_policies_are_for_robots_that_there_are():
     assert folders and {path.name for path in folders} == {shipped_for(name) for name in robot_names()} - {""}
 
 
-def test_the_network_for_two_arms_is_not_agilexs_default_but_can_be_named():
-    """It is not good enough there (docs/policy.md)."""
+def test_the_checkpoint_for_two_arms_can_be_named_and_knows_both_robots():
     checkpoint = str(share_dir() / "config" / "policies" / "dual_arm" / "checkpoint")
-    assert chosen("auto", "", "agilex") == ("expert", "")
     assert chosen("auto", checkpoint, "agilex") == ("gear_vla", checkpoint)
     engine = open_engine(checkpoint, "agilex").engine
     assert {"agilex_dual_arm", "ldt01_dual_arm"} <= set(engine.spec.embodiments)
