@@ -22,7 +22,7 @@ from gear_vla_ros.training.targets import Targets
 from gear_vla_ros.training.trainer import STATE, newest_step
 
 HEIGHTS_M, ASIDES_M = (0.0, 0.03, 0.08, 0.3), (0.0, 0.015, 0.04, 0.12)
-"""Of the nearest tool above and beside the named object: bounds of the rows that are told apart."""
+"""Of the nearest tool before the named object along its approach, and beside it: bounds of the rows told apart."""
 CENTRED = 0.05
 """Least share of the token looked at, of the tokens around the object's middle."""
 
@@ -48,9 +48,8 @@ def main() -> None:
         with torch.inference_mode():
             latents, _, prefix = objective.say(batch, Dropped(nobody, nobody), paid)
             found = objective.grounding(latents)[0]
-        wrong = (found * NEAR_M - batch.near)[:, 0, :, :3].norm(dim=-1)[batch.near_known[:, 0]] * 100
-        if not retold:
-            _tell_by_place(found * NEAR_M - batch.near, batch)
+        off = (found * NEAR_M - batch.near)[:, 0, :, :3]  # [B, 2, 3], each arm's tool frame
+        wrong = off.norm(dim=-1)[batch.near_known[:, 0]] * 100
         looked = paid[LOOKING.stop - 1][:, LOOKERS[0] * paid[0].shape[1] // LOOKERS_OF, :, prefix.layout.views[0]]
         point = batch.point[:, 0, 0]
         inside = ((point >= 0) & (point < 1)).all(dim=-1)
@@ -60,13 +59,17 @@ def main() -> None:
             f"{'retold' if retold else 'as recorded'}: place wrong by {wrong.median():.2f} cm, "
             f"worst tenth from {wrong.quantile(0.9):.2f} cm; its token looked at in {hit.float().mean():.1%}"
         )
+        _tell_by_place(off, batch)
 
 
-def _tell_by_place(wrong: torch.Tensor, batch: Batch) -> None:
-    """Errors across the approach of the arm that is nearest, by where its tool is: grasps are decided low and near."""
-    near, rows = batch.near[:, 0, :, :3], torch.arange(len(wrong))
+def _tell_by_place(off: torch.Tensor, batch: Batch) -> None:
+    """Errors across the approach of the arm that is nearest, by where its tool is: grasps are decided low and near.
+
+    off: found less true place `[B, 2, 3]` [m] of the named object in each arm's tool frame, whose z is the approach.
+    """
+    near, rows = batch.near[:, 0, :, :3], torch.arange(len(off))
     arm = torch.where(batch.near_known[:, 0], near.norm(dim=-1), torch.inf).argmin(dim=1)
-    at, error = near[rows, arm], wrong[rows, 0, arm, :2].norm(dim=-1) * 100
+    at, error = near[rows, arm], off[rows, arm, :2].norm(dim=-1) * 100
     up, aside = at[:, 2].abs(), at[:, :2].norm(dim=-1)
     for low, high in pairwise(HEIGHTS_M):
         for inner, outer in pairwise(ASIDES_M):
