@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import VIEW_ROLES, ViewRole
-from gear_vla_ros.contracts.naming import CONTAINER, spoken
+from gear_vla_ros.contracts.naming import CONTAINER, kind_of, spoken
 from gear_vla_ros.engines.arrays import SIDES, region, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
@@ -31,8 +31,9 @@ HZ = 10
 ARRAYS = ("views", "state", "actions", "known", "episode", "frame", "task", "near", "point")
 FORMAT = 3
 NOTHING = -1
-HELD_M, CLOSED = 0.03, 0.5
-"""An object is held that is so near a tool whose fingers stay closed; fingers below the second count as closed."""
+HELD_M, CLOSED, ASIDE_M = 0.03, 0.5, 0.03
+"""An object is held that is so near a tool whose fingers stay closed; fingers below the second count as closed. A tool
+that goes farther across its own axis carries it somewhere."""
 UNSEEN, LEAST_DEPTH_M = -1.0, 0.01
 """Where a view shows what is behind its camera."""
 
@@ -81,11 +82,12 @@ class Prepared:
         return bool(self.known.any())
 
     def held(self) -> NDArray[np.bool_]:
-        """[F]: whether some arm has an object between its fingers, and is told nothing but to hold it."""
+        """[F]: whether some arm has an object between its fingers, and is told no more than to hold or raise it."""
         within = np.linalg.norm(self.near[..., :3], axis=-1) < HELD_M
         at_hand = (within & self.near.any(axis=-1)).any(axis=1)  # [F, 2]
-        fingers = self.actions.reshape(len(self), self.actions.shape[1], ARMS, NUMBERS_PER_ARM)[..., -1]
-        holding: NDArray[np.bool_] = (at_hand & (fingers < CLOSED).all(axis=1) & self.arms).any(axis=1)
+        told = self.actions.reshape(len(self), self.actions.shape[1], ARMS, NUMBERS_PER_ARM)
+        still = (told[..., -1] < CLOSED).all(axis=1) & (np.linalg.norm(told[:, -1, :, :2], axis=-1) < ASIDE_M)
+        holding: NDArray[np.bool_] = (at_hand & still & self.arms).any(axis=1)
         return holding & self.known.all(axis=1)
 
     @property
@@ -99,14 +101,14 @@ class Prepared:
         text, found = self.texts[self.task[row]], [NOTHING, NOTHING]
         for index, name in enumerate(self.names_of(row)):
             if spoken(name) in text:
-                found[name.endswith(CONTAINER)] = index
+                found[kind_of(name) == CONTAINER] = index
         return found[0], found[1]
 
     def others(self, row: int) -> list[int]:
         """Objects that the instruction could name as well."""
         own = self.named(row)[0]
         names = self.names_of(row)
-        return [i for i, name in enumerate(names) if i != own and not name.endswith(CONTAINER)]
+        return [i for i, name in enumerate(names) if i != own and kind_of(name) != CONTAINER]
 
     def retold(self, row: int, other: int) -> str:
         """The instruction with another object in the place of the one it names."""

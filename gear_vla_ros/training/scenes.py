@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from gear_vla_ros.contracts import VIEW_ROLES
-from gear_vla_ros.contracts.naming import CONTAINER
+from gear_vla_ros.contracts.naming import CONTAINER, kind_of
 from gear_vla_ros.engines.arrays import SIDES, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
@@ -99,11 +99,11 @@ def _of_scene(robot: RobotSpec, model: RobotModel, task: str, seed: int, size: i
     world = World(robot, seed, scene)
     renderer = Renderer(world, *sim_size(robot))
     names = [thing.name for thing in scene.things]
-    goal = next((name for name in names if name.endswith(CONTAINER)), "")
-    movable = [name for name in names if not name.endswith(CONTAINER)]
+    goal = next((name for name in names if kind_of(name) == CONTAINER), "")
+    movable = [name for name in names if kind_of(name) != CONTAINER]
     samples = []
     for _ in range(STATES):
-        q, openings = _put(robot, model, world, movable, random)
+        q, openings = _put(robot, model, world, names, random)
         renderer.take(world)
         views = [seen(renderer.render(role), robot, role, size) for role in VIEW_ROLES if role in _roles(robot)]
         middles = np.array([world.position(name) for name in names])
@@ -117,12 +117,12 @@ def _of_scene(robot: RobotSpec, model: RobotModel, task: str, seed: int, size: i
 def _put(
     robot: RobotSpec, model: RobotModel, world: World, names: Sequence[str], random: np.random.Generator
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
-    """The arms somewhere near an object each, or where they begin; joints and gripper openings by arm."""
+    """Each arm somewhere near an object or above a bowl, or where it begins; joints and gripper openings by arm."""
     q: dict[str, NDArray[np.float64]] = {}
     openings: dict[str, float] = {}
     for arm in robot.arms:
         home = np.array(arm.home) + world.scene.start.get(arm.name, 0.0)
-        near = world.position(str(random.choice(names)))
+        near = _lowest(world, str(random.choice(names)))
         beside = random.normal(0, ASIDE_M, 2)
         world_T_goal = model.world_T_base(arm.name) @ model.fk(arm.name, home)
         turned = Rotation.from_euler("zyx", [random.uniform(-YAW_RAD, YAW_RAD), *random.normal(0, TILT_RAD, 2)])
@@ -134,6 +134,13 @@ def _put(
         world.command(arm.name, q[arm.name], openings[arm.name])
     world.jump()
     return q, openings
+
+
+def _lowest(world: World, name: str) -> NDArray[np.float64]:
+    """Where the lowest tools near an object are: at its middle, or at the rim of what is a container."""
+    thing = world.objects()[name]
+    up = float(thing.size[2]) / 2 if kind_of(name) == CONTAINER else 0.0
+    return np.asarray(thing.world_T_object[:3, 3] + [0.0, 0.0, up])
 
 
 def _solve(

@@ -1,5 +1,7 @@
 """What is random about a step's samples."""
 
+import dataclasses
+
 import numpy as np
 import torch
 from test_sides import batches
@@ -49,6 +51,12 @@ def test_of_what_is_only_held_a_share_is_learned_from(samples):
     assert held[rows].sum() == -(-held.sum() // 4) and (~held)[rows].sum() == (~held).sum()
     assert abs(held[learned_from(samples, 0.7)].sum() - 0.7 * held.sum()) <= 1
     np.testing.assert_array_equal(learned_from(samples, 1.0), np.arange(len(samples)))
+
+
+def test_what_is_carried_somewhere_is_learned_from(samples):
+    carried = samples.actions.copy()
+    carried[:, -1, [0, 10]] += 0.1
+    assert samples.held().any() and not dataclasses.replace(samples, actions=carried).held().any()
 
 
 def test_steps_take_only_those(samples, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_trainer import stage, train
 
+from gear_vla_ros.contracts.naming import CONTAINER, kind_of
 from gear_vla_ros.sim.scene import RGB
 from gear_vla_ros.training.scenes import STATES, Wanted, load, render, write
 
@@ -41,6 +42,18 @@ def test_places_are_told_from_the_tool_and_from_the_base(rendered):
         x, y = state[3:6], state[6:9]
         base_T_tcp = np.stack([x, y, np.cross(x, y)], axis=1)
         np.testing.assert_allclose(near[:, :3] @ base_T_tcp.T + state[:3], near[:, 3:], atol=1e-4)
+
+
+def test_tools_are_above_a_bowl_too_and_not_in_its_walls(tmp_path):
+    samples = write(tmp_path / "place", "franka", "place", SIZE, render(Wanted("franka", "place", range(8), SIZE)))
+    above = []
+    for row in range(len(samples)):
+        names = samples.names_of(row)
+        bowl = next(index for index, name in enumerate(names) if kind_of(name) == CONTAINER)
+        away = samples.state[row, 1, :3] - samples.near[row, bowl, 1, 3:]
+        if np.linalg.norm(away[:2]) < 0.04:
+            above.append(away[2])
+    assert len(above) > 3 and min(above) > 0.01, above
 
 
 def test_a_folder_is_read_as_it_was_written_and_for_its_size_alone(rendered):
