@@ -19,15 +19,25 @@ MIB = 1024**2
 
 
 def episodes_in(path: Path) -> list[Path]:
-    """The episode itself, or those in a folder. Raises FileNotFoundError naming what there is."""
-    if path.is_file() or (path.is_dir() and any(path.glob("*.mcap"))):
+    """The episode itself, or those in a folder, by name. Raises FileNotFoundError saying what an episode is."""
+    if path.is_file() or _has_bag(path):
         return [path]
-    found = (
-        sorted(p for p in path.glob("*") if p.is_dir() and re.match(r"episode_\d+$", p.name)) if path.is_dir() else []
-    )
+    found = sorted(one for one in path.glob("*") if _is_episode(one)) if path.is_dir() else []
     if not found:
-        raise FileNotFoundError(f"{path}: no episode there; an episode is a folder with one .mcap, as episode_0001")
+        raise FileNotFoundError(
+            f"{path}: no episode there; an episode is a folder with one .mcap, and of any name that begins with no dot"
+        )
     return found
+
+
+def _is_episode(path: Path) -> bool:
+    """Also a folder of the recorder's that has no bag yet, so that a check can say so."""
+    called = re.match(r"episode_\d+$", path.name) is not None
+    return path.is_dir() and not path.name.startswith(".") and (called or _has_bag(path))
+
+
+def _has_bag(path: Path) -> bool:
+    return path.is_dir() and any(path.glob("*.mcap"))
 
 
 def show_list(path: Path, as_json: bool, console: Console) -> int:

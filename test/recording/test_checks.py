@@ -1,6 +1,7 @@
 """Good episodes pass; each way of being bad is found, said with its place, and where it can be, repaired."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,6 +194,15 @@ def test_the_commands(tmp_path, capsys):
         assert picture.width >= 800 and len(picture.getcolors(2**24)) > 50
     with pytest.raises(FileNotFoundError, match="no episode there"):
         episodes.show_list(tmp_path / "pictures", False, QUIET)
+
+
+def test_episodes_of_any_name_are_found_but_for_hidden_ones(tmp_path):
+    record(tmp_path)
+    (tmp_path / "episode_0001").rename(tmp_path / "rosbag2_2026_11_29")
+    (tmp_path / "episode_0003").mkdir()
+    (tmp_path / "pictures").mkdir()
+    shutil.copytree(tmp_path / "rosbag2_2026_11_29", tmp_path / ".unfinished")
+    assert [one.name for one in episodes.episodes_in(tmp_path)] == ["episode_0003", "rosbag2_2026_11_29"]
 
 
 def killed(root, after_s):
