@@ -1,15 +1,16 @@
-"""A trained network on a robot that it has not seen: success by how many demonstrations, and by how it is adapted.
+"""A trained network on a robot that it has not seen: by how many demonstrations, and by how it is adapted.
 
-    python benchmarks/adaptation.py --from RUN --robot ldt01 --data DATASET --seeds 1 2 3 --jobs 2 -o OUT
+    python benchmarks/adaptation.py --from RUN --robot ldt01 --data DATASET --unseen OTHER --seeds 1 2 3 --jobs 2 -o OUT
 
-For each number N of demonstrations (the first N episodes of DATASET) and each seed: `two_stage` (the state projector
-alone for a quarter of the steps, then everything), `one_stage` (everything from the beginning), `scratch` (a network
-that saw nothing before, everything). All have the same steps and batch, and the demo network's sizes and stages
-(config/training/demo_*.yaml). N = 0 is RUN as it is. Then each is evaluated in closed loop on the same scenes. A cell
-that OUT has already is not made again.
+For each number N of demonstrations (the first N episodes of the DATASETs) and each seed: `two_stage` (the state
+projector alone for a quarter of the steps, then everything), `one_stage` (everything from the beginning), `scratch` (a
+network that saw nothing before, everything, at a higher rate). All have the same steps and batch, and the demo
+network's sizes and stages (config/training/demo_*.yaml). N = 0 is RUN. Each is tried in closed loop on the same
+scenes, and its chunks are compared with those of the OTHER dataset (`chunk_error.py`). A cell that OUT has already is
+not made again.
 
-A line for each way and N: success over all seeds with its 95 % interval (Wilson), and of each seed.
-OUT gets adaptation.json and .png.
+A line for each way and N: success over all seeds with its 95 % interval (Wilson), and of each seed; how far chunks are
+off. OUT gets adaptation.json and .png.
 """
 
 import argparse
@@ -18,81 +19,66 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
+from networks import Trial, row, table, trained, tried
 from rich.console import Console
-from rich.table import Table
 
-from gear_vla_ros.cli.eval_episode import Evaluation, attempt
-from gear_vla_ros.cli.eval_report import share
+from gear_vla_ros.cli.eval_episode import Evaluation
 from gear_vla_ros.cli.jobs import spread
+from gear_vla_ros.settings.model import load_model_spec
 from gear_vla_ros.settings.training import TrainingSpec, load_training_spec
-from gear_vla_ros.training import run as runs
-from gear_vla_ros.training.prepared import prepare
+from gear_vla_ros.training.prepared import Prepared, prepare
 from gear_vla_ros.training.trainer import MODEL, newest_step
 
 TWO, ONE, SCRATCH, BASE = "two_stage", "one_stage", "scratch", "as_it_is"
 WAYS = (TWO, ONE, SCRATCH)
 PROJECTOR_SHARE = 0.25
-RESULT = "result.json"
+SCRATCH_RATE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One network: how it is made, and in which scenes it is tried."""
+    """One network: how it is made, and on what it is tried."""
 
-    start: Path
-    data: Path
+    start: str
+    data: tuple[Path, ...]
     way: str
     demonstrations: int
     seed: int
     steps: int
     batch: int
     tokenizer_steps: int
-    evaluation: Evaluation
-    first_scene: int
-    scenes: int
+    trial: Trial
     folder: Path
 
 
 def make(cell: Cell) -> dict[str, Any]:
-    """Train and evaluate it, on one core; what is done already is read."""
-    if not (cell.folder / RESULT).is_file():
-        torch.set_num_threads(1)
-        checkpoint = _trained(cell)
-        evaluation = dataclasses.replace(cell.evaluation, checkpoint=str(checkpoint))
-        seeds = range(cell.first_scene, cell.first_scene + cell.scenes)
-        attempts = [attempt(evaluation, seed) for seed in seeds]
-        found = {
-            "cell": _about(cell),
-            "success": [one.outcome.success for one in attempts],
-            "other_object_lifted": sum(bool(one.others) for one in attempts),
-        }
-        cell.folder.mkdir(parents=True, exist_ok=True)
-        (cell.folder / RESULT).write_text(json.dumps(found) + "\n", encoding="utf-8")
-    said: dict[str, Any] = json.loads((cell.folder / RESULT).read_text(encoding="utf-8"))
-    if said["cell"] != _about(cell):
-        raise ValueError(f"{cell.folder}: of other settings, {said['cell']}; choose another --out")
-    return said
-
-
-def _about(cell: Cell) -> dict[str, Any]:
-    """As JSON gives it back, but for where it is kept."""
-    about: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(cell), default=str))
-    del about["folder"]
-    return about
+    """Train and try it, on one core; what is done already is read."""
+    about = {key: value for key, value in vars(cell).items() if key not in ("trial", "folder")}
+    return tried(cell.folder, about, cell.trial, lambda: _trained(cell))
 
 
 def _trained(cell: Cell) -> Path:
     """Folder of the cell's checkpoint."""
-    start = str(cell.start)
-    if cell.way == SCRATCH:
-        start = "demo"
+    start = "demo" if cell.way == SCRATCH else cell.start
     for name, training in _stages(cell):
-        start = str(_train(cell, start, training, cell.folder / name))
+        samples = demonstrations(cell)
+        start = str(trained(start, samples, training, cell.folder / name, cell.tokenizer_steps))
     newest = newest_step(Path(start))
-    if newest is None:
-        raise FileNotFoundError(f"{start}: no step-<n> folder; give the folder of a run of gear-vla train")
-    return newest / MODEL
+    return newest / MODEL if newest else Path(start)
+
+
+def demonstrations(cell: Cell) -> list[Prepared]:
+    """The cell's first episodes of its datasets, in their order. Raises ValueError when there are fewer."""
+    size, left, found = load_model_spec("demo").view_size, cell.demonstrations, []
+    for folder in cell.data:
+        samples = prepare(folder, size)
+        there = min(left, int(samples.episode[-1]) + 1)
+        if there:
+            found.append(samples.first(there))
+        left -= there
+    if left:
+        raise ValueError(f"--data: {cell.demonstrations} episodes asked for, {left} more than there are")
+    return found
 
 
 def _stages(cell: Cell) -> list[tuple[str, TrainingSpec]]:
@@ -106,81 +92,61 @@ def _stages(cell: Cell) -> list[tuple[str, TrainingSpec]]:
     if cell.way == BASE:
         return []
     if cell.way == SCRATCH:
-        return [stage("demo_policy", cell.steps)]
+        return [stage("demo_light", cell.steps, learning_rate=SCRATCH_RATE)]
     if cell.way == ONE:
         return [stage("demo_light", cell.steps)]
     projector = round(PROJECTOR_SHARE * cell.steps)
-    embodiment = cell.evaluation.check().state_projector.embodiment
+    embodiment = cell.trial.evaluation.check().state_projector.embodiment
     return [stage("demo_projector", projector, embodiment=embodiment), stage("demo_light", cell.steps - projector)]
-
-
-def _train(cell: Cell, start: str, training: TrainingSpec, folder: Path) -> Path:
-    model, before = runs.network(start, training.seed)
-    samples = prepare(cell.data, model.spec.view_size).first(cell.demonstrations)
-    runs.welcome(model, [samples])
-    made = runs.begin(model, before, [samples], training, folder, cell.tokenizer_steps, lambda at, left: None)
-    trainer = runs.trainer(model, before, made, training, folder, cpu=True)
-    trainer.run(lambda progress: None, save_every=training.steps)
-    return folder
 
 
 def cells(options: argparse.Namespace) -> list[Cell]:
     """All of them, those to be trained first."""
-    evaluation = Evaluation(options.robot, options.task)
-    common = (options.steps, options.batch, options.tokenizer_steps, evaluation, options.seed_from, options.episodes)
+    evaluation = Evaluation(options.robot, options.task, seam=options.seam)
+    trial = Trial(evaluation, options.seed_from, options.episodes, options.unseen, options.samples)
+    common = options.steps, options.batch, options.tokenizer_steps, trial
 
     def cell(way: str, count: int, seed: int) -> Cell:
-        folder = options.out / f"{way}_{count}_{seed}"
-        return Cell(options.start, options.data, way, count, seed, *common, folder)
+        return Cell(
+            options.start, tuple(options.data), way, count, seed, *common, options.out / f"{way}_{count}_{seed}"
+        )
 
-    trained = [cell(w, n, seed) for seed in options.seeds for n in options.counts if n for w in options.ways]
-    return trained + ([cell(BASE, 0, 0)] if 0 in options.counts else [])
+    trained_ones = [cell(w, n, seed) for seed in options.seeds for n in options.counts if n for w in options.ways]
+    return trained_ones + ([cell(BASE, 0, 0)] if 0 in options.counts else [])
 
 
 def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row a way and number of demonstrations, over all seeds."""
-    made = []
-    cells = {(one["cell"]["way"], one["cell"]["demonstrations"], one["cell"]["seed"]): one for one in found}
-    for way, count in sorted({key[:2] for key in cells}):
-        mine = [cells[key] for key in sorted(cells) if key[:2] == (way, count)]
-        tried = [success for one in mine for success in one["success"]]
-        by_seed = [sum(one["success"]) / len(one["success"]) for one in mine]
-        others = share(sum(one["other_object_lifted"] for one in mine), len(tried))
-        success = share(sum(tried), len(tried))
-        made.append({"way": way, "demonstrations": count, "success": success, "by_seed": by_seed, "others": others})
-    return made
-
-
-def show(found: list[dict[str, Any]], console: Console) -> None:
-    """The table."""
-    table = Table("way", "demonstrations", "success", "95 % interval", "by seed", "another object")
-    for row in found:
-        success, others = row["success"], row["others"]
-        table.add_row(
-            row["way"], str(row["demonstrations"]), f"{success['count']} of {success['of']}",
-            f"{success['low']:.1%} to {success['high']:.1%}", ", ".join(f"{one:.0%}" for one in row["by_seed"]),
-            f"{others['count']} of {others['of']}",
-        )  # fmt: skip
-    console.print(table)
+    by: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for one in sorted(found, key=lambda one: int(one["about"]["seed"])):
+        by.setdefault((one["about"]["way"], one["about"]["demonstrations"]), []).append(one)
+    return [{"way": way, "demonstrations": count, **row(by[way, count])} for way, count in sorted(by)]
 
 
 def plot(found: list[dict[str, Any]], title: str, out: Path) -> None:
-    """Success by number of demonstrations, with intervals. Writes a PNG."""
+    """Success with intervals and how far chunks are off, by number of demonstrations. Writes a PNG."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    counts = sorted({row["demonstrations"] for row in found})
-    figure, axes = pyplot.subplots(figsize=(6.5, 4.2), layout="constrained")
-    for way in dict.fromkeys(row["way"] for row in found):
-        mine = [row["success"] for row in found if row["way"] == way]
-        at = [counts.index(row["demonstrations"]) for row in found if row["way"] == way]
-        around = [[max(0.0, s["share"] - s["low"]) for s in mine], [max(0.0, s["high"] - s["share"]) for s in mine]]
-        axes.errorbar(at, [s["share"] for s in mine], yerr=around, marker="o", capsize=3, label=way)
-    axes.set_xticks(range(len(counts)), [str(count) for count in counts])
-    axes.set(xlabel="demonstrations", ylabel="success, 95 % interval", ylim=(0, 1.03), title=title)
-    axes.legend(fontsize=8)
+    counts = sorted({one["demonstrations"] for one in found})
+    figure, (success, off) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    for index, way in enumerate(dict.fromkeys(one["way"] for one in found)):
+        mine = [one for one in found if one["way"] == way]
+        at = [counts.index(one["demonstrations"]) + 0.06 * (index - 1.5) for one in mine]
+        shares = [one["success"] for one in mine]
+        around = [[max(0.0, s["share"] - s["low"]) for s in shares], [max(0.0, s["high"] - s["share"]) for s in shares]]
+        success.errorbar(at, [s["share"] for s in shares], yerr=around, marker="o", capsize=3, label=way)
+        middles = [sum(found[0] for found in one["median_cm"]) / len(one["median_cm"]) for one in mine]
+        off.plot(at, middles, marker="o", label=way)
+    for axes in (success, off):
+        axes.set_xticks(range(len(counts)), [str(count) for count in counts])
+        axes.set_xlabel("demonstrations")
+        axes.legend(fontsize=8)
+    success.set(ylabel="success, 95 % interval", ylim=(0, 1.03))
+    off.set(ylabel="off after 1 s, median of unseen samples [cm]", yscale="log")
+    figure.suptitle(title)
     figure.savefig(out, dpi=110)
     pyplot.close(figure)
 
@@ -188,26 +154,30 @@ def plot(found: list[dict[str, Any]], title: str, out: Path) -> None:
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--from", dest="start", type=Path, required=True, help="run that never saw the robot")
+    parser.add_argument("--from", dest="start", required=True, help="run or checkpoint that never saw the robot")
     parser.add_argument("--robot", default="ldt01")
     parser.add_argument("--task", default="lift")
-    parser.add_argument("--data", type=Path, required=True, help="LeRobot dataset of the robot")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="LeRobot datasets of the robot")
+    parser.add_argument("--unseen", type=Path, required=True, help="one of other episodes")
+    parser.add_argument("--samples", type=int, default=512, help="of it")
     parser.add_argument("--counts", nargs="+", type=int, default=[0, 10, 50, 200])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--tokenizer-steps", type=int, default=300, help="of scratch, which has none to take over")
+    parser.add_argument("--tokenizer-steps", type=int, default=300, help="where a loss on ids is asked for")
     parser.add_argument("--episodes", type=int, default=50, help="scenes that each is tried in")
     parser.add_argument("--seed-from", type=int, default=10_000)
+    parser.add_argument("--seam", default="ensemble")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     console = Console(soft_wrap=True)
+    for folder in (*options.data, options.unseen):
+        prepare(folder, load_model_spec("demo").view_size)
     found = rows(list(spread(make, cells(options), options.jobs, "networks", console)))
-    show(found, console)
-    told = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
-    report = json.dumps({"options": told, "rows": found}, indent=1)
+    console.print(table(("way", "demonstrations"), found))
+    report = json.dumps({"options": vars(options), "rows": found}, indent=1, default=str)
     (options.out / "adaptation.json").write_text(report + "\n", encoding="utf-8")
     plot(found, f"{options.robot} {options.task}, {options.steps} steps of {options.batch}",
          options.out / "adaptation.png")  # fmt: skip
