@@ -23,13 +23,15 @@ INT8, CALIBRATION = "int8", 16
 @dataclass(frozen=True)
 class Wanted:
     """What a bundle is to be like. to: onnx or tensorrt. dtype: of the weights, '' for the target's usual one.
-    text_tokens: length of the longest instruction and one. weights: the checkpoint inside. quantise: '' or int8."""
+    text_tokens: length of the longest instruction and one. weights: the checkpoint inside. quantise: '' or int8. tasks:
+    what the network has learned, empty where that is not said."""
 
     to: str
     dtype: str
     text_tokens: int
     weights: bool
     quantise: str
+    tasks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.to not in TARGETS:
@@ -118,6 +120,7 @@ def _export(
         given,
         dtype=wanted.precision,
         text_tokens=wanted.text_tokens,
+        tasks=wanted.tasks,
         weights=wanted.weights,
         say=lambda line: console.print(line, highlight=False),
     )

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from gear_vla_ros.cli import main_episodes, main_eval, main_networks, main_train
-from gear_vla_ros.cli.options import Backend, Checkpoint, PolicyName, Robot, Seed, console, option
+from gear_vla_ros.cli.options import Backend, Checkpoint, PolicyName, Robot, Seed, Task, console, option
 from gear_vla_ros.cli.plan import Options, make_plan
 from gear_vla_ros.cli.sim import sims
 from gear_vla_ros.recording.errors import RecordingError
@@ -32,6 +32,7 @@ def bringup(
     record: Annotated[str, option("record")] = "",
     checkpoint: Checkpoint = "",
     seed: Seed = 0,
+    task: Task = "",
     backend: Backend = "auto",
     seam: Annotated[str, option("seam")] = "switch",
     hold_to_run: Annotated[str, option("hold_to_run")] = "auto",
@@ -52,6 +53,7 @@ def bringup(
         record,
         checkpoint,
         seed,
+        task,
         backend,
         seam,
         hold_to_run,
@@ -69,11 +71,14 @@ def demo(
     policy: Annotated[
         str, typer.Option(help="auto: the learned one if one is shipped for the robot, else expert; or as in bringup")
     ] = "auto",
-    instruction: Annotated[str, typer.Option(help="what to do")] = "pick up the red cube",
+    instruction: Annotated[
+        str, typer.Option(help="what to do; none: what the scene is for, of the three cubes to pick up the red one")
+    ] = "",
     time_limit: Annotated[float, typer.Option(min=1, max=3600, help="seconds for the task")] = 60.0,
     out: Annotated[Path, typer.Option(help="folder for the recording and the picture")] = Path("runs"),
     checkpoint: Checkpoint = "",
     seed: Seed = 0,
+    task: Task = "",
     backend: Backend = "auto",
     seam: Annotated[str, option("seam")] = "switch",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show what every node logs")] = False,
@@ -82,18 +87,21 @@ def demo(
     from gear_vla_ros.cli import demo as command
     from gear_vla_ros.cli.shipped import chosen
 
-    policy, checkpoint = chosen(policy, checkpoint, robot)
+    policy, checkpoint = chosen(policy, checkpoint, robot, task)
     options = Options(
         robot=robot,
         policy=policy,
         record=str(out.resolve()),
         checkpoint=checkpoint,
         seed=seed,
+        task=task,
         backend=backend,
         seam=seam,
         network="loopback",
     )
-    raise typer.Exit(command.run(make_plan(options), instruction, time_limit, verbose, console))
+    raise typer.Exit(
+        command.run(make_plan(options), instruction or command.asked_for(options), time_limit, verbose, console)
+    )
 
 
 @app.command("demo-record")

@@ -13,6 +13,7 @@ from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.settings.paths import share_dir
 from gear_vla_ros.settings.teleop import DEVICES
+from gear_vla_ros.sim.randomise import check_task
 
 Value = str | int | float | bool
 
@@ -40,6 +41,10 @@ class Options:
     record: str = field(default="", metadata={"help": "folder for MCAP episodes; none: do not record"})
     checkpoint: str = field(default="", metadata={"help": "bundle or checkpoint folder; none: random tiny weights"})
     seed: int = field(default=0, metadata={"help": "seed of the simulated scene and of random weights"})
+    task: str = field(
+        default="",
+        metadata={"help": "scene of this task by the seed: lift, place, handover, flip_label; none: 3 cubes"},
+    )
     backend: str = field(default="auto", metadata={"help": "of a bundle: auto, tensorrt, onnxruntime or torch"})
     seam: str = field(default="switch", metadata={"help": "how chunks meet: switch, blend, ensemble or rtc"})
     hold_to_run: str = field(default="auto", metadata={"help": "auto: as the YAML says, not in simulation; on or off"})
@@ -111,7 +116,7 @@ def _nodes(options: Options, robot: RobotSpec) -> list[NodeSpec]:
     }
     nodes = []
     if options.sim == "mujoco":
-        nodes.append(NodeSpec("sim_node", {**common, "seed": options.seed}))
+        nodes.append(NodeSpec("sim_node", {**common, "seed": options.seed, "task": options.task}))
     if options.sim == "none" and any(arm.driver_states is not None for arm in robot.arms):
         nodes.append(NodeSpec("joint_state_node", common))
     if options.cameras == "realsense":
@@ -171,6 +176,10 @@ def _peers(options: Options) -> dict[str, str]:
 
 
 def _make_sense(options: Options, robot: RobotSpec) -> None:
+    if options.task:
+        check_task(robot, options.task)
+    if options.task and options.sim != "mujoco":
+        raise ValueError(f"task: '{options.task}' with sim: {options.sim}; only mujoco has scenes of tasks")
     if options.peers and options.network in ("loopback", "inherit"):
         raise ValueError(f"peers: '{options.peers}' with network: {options.network}; allowed with two_machines or auto")
     if options.policy == "expert" and options.sim == "none":

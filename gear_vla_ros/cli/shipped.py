@@ -6,16 +6,18 @@ from gear_vla_ros.settings.paths import share_dir
 AUTO = "auto"
 
 
-def shipped_for(robot: str) -> str:
-    """Name of the first policy in config/policies that was made for a robot; '' when there is none."""
+def shipped_for(robot: str, task: str = "") -> str:
+    """Name of the first policy in config/policies that was made for a robot and has learned the task; '' when there is
+    none. task: empty for any."""
     folders = sorted((share_dir() / "config" / "policies").glob("*"))
-    return next((f.name for f in folders if is_bundle(f) and robot in open_bundle(f).manifest.robots), "")
+    manifests = {folder.name: open_bundle(folder).manifest for folder in folders if is_bundle(folder)}
+    return next((n for n, one in manifests.items() if robot in one.robots and (not task or task in one.tasks)), "")
 
 
-def chosen(policy: str, checkpoint: str, robot: str) -> tuple[str, str]:
+def chosen(policy: str, checkpoint: str, robot: str, task: str = "") -> tuple[str, str]:
     """Policy and checkpoint for a simulated robot."""
     if policy != AUTO:
         return policy, checkpoint
-    if name := checkpoint or shipped_for(robot):
+    if name := checkpoint or shipped_for(robot, task):
         return "gear_vla", name
     return "expert", ""

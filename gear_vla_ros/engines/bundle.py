@@ -107,6 +107,8 @@ class Manifest(Spec):
     spec: ModelSpec
     robots: dict[str, str] = Field(min_length=1)
     """Embodiment id by robot."""
+    tasks: tuple[str, ...] = ()
+    """What it has learned, by name as in simulation; empty: not said."""
     dtype: Literal["float32", "bfloat16"]
     """Of the weights inside the graphs."""
     opset: int

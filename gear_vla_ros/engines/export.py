@@ -84,12 +84,14 @@ def export(
     *,
     dtype: str = "float32",
     text_tokens: int = 64,
+    tasks: Sequence[str] = (),
     weights: bool = True,
     say: Say = lambda _: None,
 ) -> Bundle:
     """Make a bundle in `folder`, which must not exist or be empty; one that is cut short holds no manifest.
 
-    robots: embodiment id by robot. samples: recorded inputs for the parity. Raises ValueError or FileExistsError.
+    robots: embodiment id by robot. samples: recorded inputs for the parity. tasks: what the network has learned. Raises
+    ValueError or FileExistsError.
     """
     check_new(folder)
     model = load(checkpoint)
@@ -99,7 +101,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     names = tuple(sorted(set(robots.values())))
     modules = graphs(reference, names, text_tokens)
-    manifest = _manifest(weights_are, reference, modules, robots, dtype, text_tokens)
+    manifest = _manifest(weights_are, reference, modules, robots, tasks, dtype, text_tokens)
     if (tokenizer := checkpoint / TOKENIZER).is_file():
         shutil.copy2(tokenizer, folder / TOKENIZER)
     _write_embedding(reference, folder / EMBEDDING, dtype)
@@ -160,6 +162,7 @@ def _manifest(
     reference: GearVla,
     modules: Mapping[str, Graph],
     robots: Mapping[str, str],
+    tasks: Sequence[str],
     dtype: str,
     text_tokens: int,
 ) -> Manifest:
@@ -169,6 +172,7 @@ def _manifest(
         weights=weights_are,
         spec=reference.spec,
         robots=dict(robots),
+        tasks=tuple(tasks),
         dtype=dtype,  # type: ignore[arg-type]
         opset=OPSET,
         text_tokens=text_tokens,

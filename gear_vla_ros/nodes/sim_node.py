@@ -23,7 +23,9 @@ from gear_vla_ros.ros.sim_topics import CAMERA_INFO, CLOCK, DESCRIPTION, SIM_RES
 from gear_vla_ros.ros.stamps import to_msg
 from gear_vla_ros.ros.topics import CAMERA, COMMANDS, EVENTS, GRIPPERS, INSTRUCTION, JOINT_STATES, SCENE
 from gear_vla_ros.sim.filming import Filming
+from gear_vla_ros.sim.randomise import random_scene
 from gear_vla_ros.sim.running import Simulation, WallStamp, simulated_stamp
+from gear_vla_ros.sim.scene import Scene
 from gear_vla_ros.sim.task import Judge
 from gear_vla_ros.sim.world import World
 
@@ -38,6 +40,7 @@ class Params(RobotParams):
     """Parameters of the sim_node."""
 
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed that places the objects")
+    task: str = Field(default="", description="scene of this task, by the seed; none: three cubes")
     tf_hz: float = Field(default=30.0, ge=1, le=200, description="rate of /tf [Hz]")
     scene_hz: float = Field(default=15.0, ge=1, le=100, description="rate of /sim/objects [Hz]")
     publish_clock: bool = Field(default=False, description="stamp with simulated time and publish it on /clock")
@@ -51,7 +54,7 @@ class SimNode(GearNode[Params]):
         self._model = RobotModel(self.robot)
         self._judge, self._seconds = Judge(), (time.monotonic(), 0.0)
         try:
-            world = World(self.robot, self.params.seed)
+            world = World(self.robot, self.params.seed, self._scene_of_task())
         except ValueError as error:
             raise StartError(f"{self.robot.urdf}: MuJoCo cannot use it: {' '.join(str(error).split())}") from None
         period_s = 1.0 / self.robot.rates.joint_states_hz
@@ -66,6 +69,17 @@ class SimNode(GearNode[Params]):
         self.create_timer(1.0, self._on_second)
         self._simulation.start()
         self._filming.start()
+
+    def _scene_of_task(self) -> Scene | None:
+        """None for the three cubes."""
+        if not self.params.task:
+            return None
+        try:
+            scene = random_scene(self.robot, self.params.task, self.params.seed)
+        except ValueError as error:
+            raise StartError(f"parameter {error}") from None
+        self.get_logger().info(f"the scene is for: {scene.instruction}")
+        return scene
 
     def _advertise(self) -> None:
         self._joints = self.advertise(JOINT_STATES, self.robot.joint_states_topic)
@@ -102,6 +116,11 @@ class SimNode(GearNode[Params]):
 
     def _on_reset(self, request: Any, response: Any) -> Any:
         with self._simulation.held() as (world, _):
+            if self.params.task and request.seed not in (0, world.seed):
+                response.message = (
+                    f"a scene of '{self.params.task}' has one seed, {world.seed}; start again for another"
+                )
+                return response
             world.reset(request.seed or world.seed)
             self._judge.restart()
             response.accepted, response.message = True, f"arms at home, objects placed by seed {world.seed}"

@@ -59,6 +59,9 @@ def test_simulation_stays_on_loopback_and_real_robots_keep_their_network():
     ("options", "message"),
     [
         ({"robot": "frnka"}, r"'frnka' is not in robots/; did you mean 'franka'\?; there are"),
+        ({"task": "plaec"}, r"task: found 'plaec'; did you mean 'place'\?; allowed lift, place, handover, flip_label"),
+        ({"task": "handover"}, "'handover' needs two arms, robot franka has one; allowed for it lift, place"),
+        ({"task": "lift", "sim": "none", "policy": "gear_vla"}, "task: 'lift' with sim: none; only mujoco"),
         ({"sim": "mujco"}, r"sim: found 'mujco'; did you mean 'mujoco'\?; allowed mujoco, gazebo, none"),
         ({"policy": "exprt"}, r"policy: found 'exprt'; did you mean 'expert'"),
         ({"network": "wifi"}, r"network: found 'wifi'; allowed auto, loopback"),

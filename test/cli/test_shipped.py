@@ -22,6 +22,12 @@ def test_without_a_word_the_learned_policy_drives_the_robots_it_is_for():
     assert chosen("auto", "", "/nowhere/robot.yaml") == ("expert", "")
 
 
+def test_a_task_that_no_shipped_policy_has_learned_is_the_experts():
+    assert chosen("auto", "", "ldt01", "lift") == ("gear_vla", "dual_arm")
+    assert chosen("auto", "", "ldt01", "handover") == ("expert", "")
+    assert chosen("auto", "mine", "ldt01", "handover") == ("gear_vla", "mine")
+
+
 @pytest.mark.parametrize("robot", [name for name in robot_names() if shipped_for(name)])
 def test_shipped_policies_are_whole_and_small(robot):
     """Files, hashes and parity are checked as a node does."""

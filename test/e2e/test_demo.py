@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from gear_vla_ros.cli.shipped import shipped_for
-from gear_vla_ros.settings import robot_names
+from gear_vla_ros.settings import load_robot, robot_names
+from gear_vla_ros.sim.randomise import random_scene
 
 LIMIT_S = 150
 MARK = "GEAR_VLA_TEST_RUN"
@@ -87,6 +88,16 @@ def test_the_shipped_policy_lifts_the_named_cube(robot, tmp_path):
             break
     report = json.loads((episode / "report.json").read_text())
     assert report["success"] and "red" in report["reason"], printed[-1]
+
+
+@pytest.mark.e2e
+def test_a_scene_of_a_task_with_its_own_instruction(tmp_path):
+    done, episode = demo(tmp_path, "--robot", "ldt01", "--task", "handover", "--seed", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "policy: expert" in done.stdout, "no shipped network has learned it"
+    report = json.loads((episode / "report.json").read_text())
+    scene = random_scene(load_robot("ldt01"), "handover", 2)
+    assert report["instruction"] == scene.instruction and "in the right gripper" in report["reason"]
 
 
 @pytest.mark.e2e

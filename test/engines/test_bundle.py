@@ -140,6 +140,14 @@ def test_a_truncated_graph_with_a_matching_hash_is_refused(copy):
     assert "onnxruntime cannot read it" in open_engine(str(copy), "franka").refused[0]
 
 
+def test_it_says_what_it_has_learned_or_nothing(copy):
+    assert open_bundle(copy).manifest.tasks == ("lift",)
+    said = json.loads((copy / MANIFEST).read_text())
+    del said["tasks"]
+    (copy / MANIFEST).write_text(json.dumps(said))
+    assert open_bundle(copy).manifest.tasks == ()
+
+
 def test_a_robot_that_it_was_not_made_for(copy):
     with pytest.raises(BundleError, match="made for franka, agilex, not for robot 'agilix'; did you mean 'agilex'"):
         open_engine(str(copy), "agilix")

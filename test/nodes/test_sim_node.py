@@ -15,6 +15,7 @@ from gear_vla_ros.ros.sim_topics import CAMERA_INFO, CLOCK, DESCRIPTION, SIM_RES
 from gear_vla_ros.ros.stamps import to_ns
 from gear_vla_ros.ros.topics import CAMERA, COMMANDS, EVENTS, GRIPPER, INSTRUCTION, JOINT_STATES, SCENE
 from gear_vla_ros.settings import load_robot, robot_names
+from gear_vla_ros.sim.randomise import random_scene
 from gear_vla_ros.sim.world import World
 from gear_vla_ros.srv import Reset
 
@@ -139,6 +140,27 @@ def test_reset_places_the_objects_by_its_seed(graph):
     graph.call(SIM_RESET, Reset.Request(seed=0))
     graph.fresh(graph.scenes)
     np.testing.assert_allclose(graph.scene()["red_cube"], kept, atol=1e-3)
+
+
+def test_a_scene_of_a_task_by_its_seed():
+    scene = random_scene(load_robot("franka"), "place", 4)
+    with NodeProcess("sim_node", robot="franka", task="place", seed=4) as node, Graph("franka") as graph:
+        graph.ready()
+        there = World(graph.spec, 4, scene).objects()
+        assert set(graph.scene()) == set(there) == {thing.name for thing in scene.things}
+        for name, pose in graph.scene().items():
+            np.testing.assert_allclose(pose[:3, 3], there[name].world_T_object[:3, 3], atol=1e-3)
+        other = graph.call(SIM_RESET, Reset.Request(seed=5))
+        assert not other.accepted and "one seed, 4" in other.message
+        assert graph.call(SIM_RESET, Reset.Request(seed=0)).accepted
+        assert scene.instruction in node.output()
+
+
+def test_a_task_that_there_is_not_or_that_needs_another_arm_ends_the_node_in_one_line():
+    for task, said in (("plaec", "did you mean 'place'"), ("handover", "needs two arms")):
+        with NodeProcess("sim_node", robot="franka", task=task) as node:
+            assert node.wait_end(20.0) == 2
+            assert said in node.output() and "Traceback" not in node.output()
 
 
 @franka
