@@ -25,6 +25,7 @@ def test_without_a_word_the_learned_policy_drives_the_robots_it_is_for():
 def test_a_task_that_no_shipped_policy_has_learned_is_the_experts():
     assert chosen("auto", "", "ldt01", "lift") == ("gear_vla", "dual_arm")
     assert chosen("auto", "", "ldt01", "handover") == ("expert", "")
+    assert chosen("auto", "", "franka", "place") == ("gear_vla", "demo")
     assert chosen("auto", "mine", "ldt01", "handover") == ("gear_vla", "mine")
 
 

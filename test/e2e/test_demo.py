@@ -91,6 +91,20 @@ def test_the_shipped_policy_lifts_the_named_cube(robot, tmp_path):
 
 
 @pytest.mark.e2e
+def test_the_shipped_policy_puts_the_named_object_into_the_bowl(tmp_path):
+    """As above; each time in another scene."""
+    printed = []
+    for seed in range(3):
+        done, episode = demo(tmp_path / str(seed), "--task", "place", "--seed", str(seed), "--time-limit", "30")
+        printed.append(done.stdout + done.stderr)
+        assert f"policy: gear_vla {shipped_for('franka', 'place')}" in done.stdout
+        if done.returncode == 0:
+            break
+    report = json.loads((episode / "report.json").read_text())
+    assert report["success"] and "bowl" in report["reason"], printed[-1]
+
+
+@pytest.mark.e2e
 def test_a_scene_of_a_task_with_its_own_instruction(tmp_path):
     done, episode = demo(tmp_path, "--robot", "ldt01", "--task", "handover", "--seed", "2")
     assert done.returncode == 0, done.stdout + done.stderr
