@@ -40,8 +40,8 @@ class Request:
 def understood(text: str, objects: Iterable[str] = KNOWN) -> Request:
     """What `text` asks to do with `objects`. Raises ContractError saying what can be said."""
     names = sorted(objects, key=lambda name: KNOWN.index(name) if name in KNOWN else len(KNOWN))
-    things = [name for name in names if not _is_container(name)]
-    containers = [name for name in names if _is_container(name)]
+    things = [name for name in names if not is_container(name)]
+    containers = [name for name in names if is_container(name)]
     words = text.lower()
     where = list(_INTO.finditer(words))
     if _LABEL.search(words):
@@ -75,7 +75,8 @@ def _of_kind(kind: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if kind_of(name) == kind]
 
 
-def _is_container(name: str) -> bool:
+def is_container(name: str) -> bool:
+    """Whether other objects are put into it."""
     return kind_of(name) == CONTAINER
 
 

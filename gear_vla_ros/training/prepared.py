@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gear_vla_ros.contracts import VIEW_ROLES, ViewRole
-from gear_vla_ros.contracts.naming import CONTAINER, kind_of, spoken
+from gear_vla_ros.contracts.naming import is_container, spoken
 from gear_vla_ros.engines.arrays import SIDES, region, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
@@ -101,14 +101,14 @@ class Prepared:
         text, found = self.texts[self.task[row]], [NOTHING, NOTHING]
         for index, name in enumerate(self.names_of(row)):
             if spoken(name) in text:
-                found[kind_of(name) == CONTAINER] = index
+                found[is_container(name)] = index
         return found[0], found[1]
 
     def others(self, row: int) -> list[int]:
         """Objects that the instruction could name as well."""
         own = self.named(row)[0]
         names = self.names_of(row)
-        return [i for i, name in enumerate(names) if i != own and kind_of(name) != CONTAINER]
+        return [i for i, name in enumerate(names) if i != own and not is_container(name)]
 
     def retold(self, row: int, other: int) -> str:
         """The instruction with another object in the place of the one it names."""

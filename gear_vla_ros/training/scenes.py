@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from gear_vla_ros.contracts import VIEW_ROLES
-from gear_vla_ros.contracts.naming import CONTAINER, kind_of
+from gear_vla_ros.contracts.naming import is_container
 from gear_vla_ros.engines.arrays import SIDES, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
@@ -99,8 +99,8 @@ def _of_scene(robot: RobotSpec, model: RobotModel, task: str, seed: int, size: i
     world = World(robot, seed, scene)
     renderer = Renderer(world, *sim_size(robot))
     names = [thing.name for thing in scene.things]
-    goal = next((name for name in names if kind_of(name) == CONTAINER), "")
-    movable = [name for name in names if kind_of(name) != CONTAINER]
+    goal = next((name for name in names if is_container(name)), "")
+    movable = [name for name in names if not is_container(name)]
     samples = []
     for _ in range(STATES):
         q, openings = _put(robot, model, world, names, random)
@@ -139,7 +139,7 @@ def _put(
 def _lowest(world: World, name: str) -> NDArray[np.float64]:
     """Where the lowest tools near an object are: at its middle, or at the rim of what is a container."""
     thing = world.objects()[name]
-    up = float(thing.size[2]) / 2 if kind_of(name) == CONTAINER else 0.0
+    up = float(thing.size[2]) / 2 if is_container(name) else 0.0
     return np.asarray(thing.world_T_object[:3, 3] + [0.0, 0.0, up])
 
 

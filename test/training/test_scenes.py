@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_trainer import stage, train
 
-from gear_vla_ros.contracts.naming import CONTAINER, kind_of
+from gear_vla_ros.contracts.naming import is_container
 from gear_vla_ros.sim.scene import RGB
 from gear_vla_ros.training.scenes import STATES, Wanted, load, render, write
 
@@ -49,7 +49,7 @@ def test_tools_are_above_a_bowl_too_and_not_in_its_walls(tmp_path):
     above = []
     for row in range(len(samples)):
         names = samples.names_of(row)
-        bowl = next(index for index, name in enumerate(names) if kind_of(name) == CONTAINER)
+        bowl = next(index for index, name in enumerate(names) if is_container(name))
         away = samples.state[row, 1, :3] - samples.near[row, bowl, 1, 3:]
         if np.linalg.norm(away[:2]) < 0.04:
             above.append(away[2])
