@@ -12,10 +12,10 @@ from rich.console import Console
 
 from gear_vla_ros.cli import report
 from gear_vla_ros.cli.bringup import Log
-from gear_vla_ros.cli.plan import BringUp, Options
+from gear_vla_ros.cli.plan import BringUp
 from gear_vla_ros.cli.processes import ProcessGroup, enter
 from gear_vla_ros.contracts import Grade
-from gear_vla_ros.settings import load_robot
+from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.sim.randomise import random_scene
 
 START_LIMIT_S = 90.0
@@ -38,11 +38,9 @@ class Usage:
         return {name: sum(process.cpu_times()[:2]) for name, process in self._processes.items()}
 
 
-def asked_for(options: Options) -> str:
+def asked_for(robot: RobotSpec, task: str, seed: int) -> str:
     """What the scene is for, in words; of the three cubes the red one is picked up."""
-    if not options.task:
-        return OF_THE_CUBES
-    return random_scene(load_robot(options.robot), options.task, options.seed).instruction
+    return random_scene(robot, task, seed).instruction if task else OF_THE_CUBES
 
 
 def run(plan: BringUp, instruction: str, time_limit_s: float, verbose: bool, console: Console) -> int:

@@ -69,7 +69,8 @@ def bringup(
 def demo(
     robot: Robot = "franka",
     policy: Annotated[
-        str, typer.Option(help="auto: the learned one if one is shipped for the robot, else expert; or as in bringup")
+        str,
+        typer.Option(help="auto: the learned one if there is one for robot and task, else expert; or as in bringup"),
     ] = "auto",
     instruction: Annotated[
         str, typer.Option(help="what to do; none: what the scene is for, of the three cubes to pick up the red one")
@@ -99,9 +100,9 @@ def demo(
         seam=seam,
         network="loopback",
     )
-    raise typer.Exit(
-        command.run(make_plan(options), instruction or command.asked_for(options), time_limit, verbose, console)
-    )
+    plan = make_plan(options)
+    wanted = instruction or command.asked_for(plan.robot, task, seed)
+    raise typer.Exit(command.run(plan, wanted, time_limit, verbose, console))
 
 
 @app.command("demo-record")

@@ -1,5 +1,7 @@
 """Which policy drives a robot when nobody says: the learned one that is shipped for it, else the scripted expert."""
 
+from pathlib import Path
+
 from gear_vla_ros.engines.bundle import is_bundle, open_bundle
 from gear_vla_ros.settings.paths import share_dir
 
@@ -10,8 +12,12 @@ def shipped_for(robot: str, task: str = "") -> str:
     """Name of the first policy in config/policies that was made for a robot and has learned the task; '' when there is
     none. task: empty for any."""
     folders = sorted((share_dir() / "config" / "policies").glob("*"))
-    manifests = {folder.name: open_bundle(folder).manifest for folder in folders if is_bundle(folder)}
-    return next((n for n, one in manifests.items() if robot in one.robots and (not task or task in one.tasks)), "")
+    return next((folder.name for folder in folders if is_bundle(folder) and _has_learned(folder, robot, task)), "")
+
+
+def _has_learned(bundle: Path, robot: str, task: str) -> bool:
+    manifest = open_bundle(bundle).manifest
+    return robot in manifest.robots and (not task or task in manifest.tasks)
 
 
 def chosen(policy: str, checkpoint: str, robot: str, task: str = "") -> tuple[str, str]:
