@@ -7,7 +7,6 @@ import argparse
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from gear_vla_ros.model.dropping import Dropped
@@ -18,7 +17,7 @@ from gear_vla_ros.training.batches import Batches, Source
 from gear_vla_ros.training.grounding import LOOKERS, LOOKERS_OF, LOOKING, NEAR_M, nearby_tokens
 from gear_vla_ros.training.objective import Objective
 from gear_vla_ros.training.prepared import prepare
-from gear_vla_ros.training.targets import Targets
+from gear_vla_ros.training.targets import nothing
 from gear_vla_ros.training.trainer import STATE, newest_step
 
 HEIGHTS_M, ASIDES_M = (0.0, 0.03, 0.08, 0.3), (0.0, 0.015, 0.04, 0.12)
@@ -35,8 +34,7 @@ def main() -> None:
     if newest is None:
         raise SystemExit(f"{options.run}: no step-<n> folder; give the folder of a run of gear-vla train")
     samples = prepare(options.dataset, model.spec.view_size)
-    nothing = np.zeros((len(samples), model.spec.latents.tokens), np.int64)
-    source = Source(samples, Targets(nothing, [[]] * len(samples)))
+    source = Source(samples, nothing(samples, model.spec))
     for retold in (0.0, 1.0):
         changed = {"batch": options.samples, "steps": 1, "seed": options.seed, "retold": retold}
         training = load_training_spec("demo_pretraining").model_copy(update={**changed, "vary_pictures": False})
