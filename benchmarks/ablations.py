@@ -22,18 +22,15 @@ episodes that it has not seen. What OUT has already is not made again. OUT gets 
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from networks import Trial, row, table, trained, tried
+from networks import Cell, add_options, all_found, report, row, table, trained, trial, tried
 from rich.console import Console
 
-from gear_vla_ros.cli.eval_episode import Evaluation
-from gear_vla_ros.cli.jobs import spread
 from gear_vla_ros.model import checkpoint
 from gear_vla_ros.model.gear_vla import GearVla
 from gear_vla_ros.model.spatial import Aggregator
@@ -93,26 +90,18 @@ CHANGES: dict[str, Callable[[GearVla], None]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
-    """One network: what is changed, what it learns from, and on what it is tried."""
+class Changed(Cell):
+    """What is changed about it."""
 
-    start: str
     change: str
-    data: tuple[Path, ...]
-    seed: int
-    steps: int
-    batch: int
-    trial: Trial
-    folder: Path
 
 
-def make(cell: Cell) -> dict[str, Any]:
+def make(cell: Changed) -> dict[str, Any]:
     """Train and try it, on one core; what is done already is read."""
-    about = {key: value for key, value in vars(cell).items() if key not in ("trial", "folder")}
-    return tried(cell.folder, about, cell.trial, lambda: _trained(cell))
+    return tried(cell, lambda: _trained(cell))
 
 
-def _trained(cell: Cell) -> Path:
+def _trained(cell: Changed) -> Path:
     samples = [prepare(folder, load_model_spec("demo").view_size) for folder in cell.data]
     own = cell.trial.evaluation.check().state_projector.embodiment
     first = samples[0].embodiment
@@ -131,20 +120,16 @@ def _trained(cell: Cell) -> Path:
     return newest / MODEL
 
 
-def cells(options: argparse.Namespace) -> list[Cell]:
+def cells(options: argparse.Namespace) -> list[Changed]:
     """All of them."""
 
-    def trial(robot: str, unseen: Path) -> Trial:
-        evaluation = Evaluation(robot, options.task, seam=options.seam)
-        return Trial(evaluation, options.seed_from, options.episodes, unseen, options.samples)
-
-    def cell(change: str, seed: int) -> Cell:
-        data, on = tuple(options.data), trial(options.robot, options.unseen)
+    def cell(change: str, seed: int) -> Changed:
+        data, robot, unseen = tuple(options.data), options.robot, options.unseen
         if change in (OWN, SHARED):
             robot, more, unseen = options.second
-            data, on = (*data, Path(more)), trial(robot, Path(unseen))
-        folder = options.out / f"{change}_{seed}"
-        return Cell(options.start, change, data, seed, options.steps, options.batch, on, folder)
+            data = (*data, Path(more))
+        on, folder = trial(options, robot, Path(unseen)), options.out / f"{change}_{seed}"
+        return Changed(options.start, data, seed, options.steps, options.batch, on, folder, change)
 
     there = [name for name in options.changes if options.second or name not in (OWN, SHARED)]
     return [cell(change, seed) for seed in options.seeds for change in there]
@@ -152,8 +137,7 @@ def cells(options: argparse.Namespace) -> list[Cell]:
 
 def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row a change, over all seeds."""
-    ordered = sorted(found, key=lambda one: int(one["about"]["seed"]))
-    by = {change: [one for one in ordered if one["about"]["change"] == change] for change in CHANGES}
+    by = {change: [one for one in found if one["about"]["change"] == change] for change in CHANGES}
     return [
         {"network": change, "robot": mine[0]["about"]["evaluation"]["robot"], **row(mine)}
         for change, mine in by.items()
@@ -166,29 +150,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--from", dest="start", default="config/policies/demo/checkpoint", help="run or checkpoint")
     parser.add_argument("--robot", default="franka")
-    parser.add_argument("--task", default="lift")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="LeRobot datasets of it")
-    parser.add_argument("--unseen", type=Path, required=True, help="dataset of other episodes")
+    add_options(parser)
     parser.add_argument("--second", nargs=3, metavar=("ROBOT", "DATASET", "UNSEEN"), help="robot for the projectors")
-    parser.add_argument("--samples", type=int, default=512, help="of unseen episodes")
     parser.add_argument("--changes", nargs="+", choices=list(CHANGES), default=list(CHANGES))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--episodes", type=int, default=50, help="scenes that each is tried in")
-    parser.add_argument("--seed-from", type=int, default=10_000)
-    parser.add_argument("--seam", default="ensemble")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     console = Console(soft_wrap=True)
-    wanted = cells(options)
-    for folder in {folder for cell in wanted for folder in (*cell.data, cell.trial.unseen)}:
-        prepare(folder, load_model_spec("demo").view_size)
-    found = rows(list(spread(make, wanted, options.jobs, "networks", console)))
+    found = rows(all_found(make, cells(options), options.jobs, console))
     console.print(table(("network", "robot"), found))
-    report = json.dumps({"options": vars(options), "rows": found}, indent=1, default=str)
-    (options.out / "ablations.json").write_text(report + "\n", encoding="utf-8")
+    report(options, found, "ablations.json")
 
 
 if __name__ == "__main__":

@@ -15,15 +15,12 @@ off. OUT gets adaptation.json and .png.
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-from networks import Trial, row, table, trained, tried
+from networks import Cell, add_options, all_found, report, row, table, trained, trial, tried
 from rich.console import Console
 
-from gear_vla_ros.cli.eval_episode import Evaluation
-from gear_vla_ros.cli.jobs import spread
 from gear_vla_ros.settings.model import load_model_spec
 from gear_vla_ros.settings.training import TrainingSpec, load_training_spec
 from gear_vla_ros.training.prepared import Prepared, prepare
@@ -36,28 +33,20 @@ SCRATCH_RATE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
-    """One network: how it is made, and on what it is tried."""
+class Adapted(Cell):
+    """How it is adapted, and to how many demonstrations."""
 
-    start: str
-    data: tuple[Path, ...]
     way: str
     demonstrations: int
-    seed: int
-    steps: int
-    batch: int
     tokenizer_steps: int
-    trial: Trial
-    folder: Path
 
 
-def make(cell: Cell) -> dict[str, Any]:
+def make(cell: Adapted) -> dict[str, Any]:
     """Train and try it, on one core; what is done already is read."""
-    about = {key: value for key, value in vars(cell).items() if key not in ("trial", "folder")}
-    return tried(cell.folder, about, cell.trial, lambda: _trained(cell))
+    return tried(cell, lambda: _trained(cell))
 
 
-def _trained(cell: Cell) -> Path:
+def _trained(cell: Adapted) -> Path:
     """Folder of the cell's checkpoint."""
     start = "demo" if cell.way == SCRATCH else cell.start
     for name, training in _stages(cell):
@@ -67,7 +56,7 @@ def _trained(cell: Cell) -> Path:
     return newest / MODEL if newest else Path(start)
 
 
-def demonstrations(cell: Cell) -> list[Prepared]:
+def demonstrations(cell: Adapted) -> list[Prepared]:
     """The cell's first episodes of its datasets, in their order. Raises ValueError when there are fewer."""
     size, left, found = load_model_spec("demo").view_size, cell.demonstrations, []
     for folder in cell.data:
@@ -81,7 +70,7 @@ def demonstrations(cell: Cell) -> list[Prepared]:
     return found
 
 
-def _stages(cell: Cell) -> list[tuple[str, TrainingSpec]]:
+def _stages(cell: Adapted) -> list[tuple[str, TrainingSpec]]:
     """In their order; the steps of all are the cell's."""
 
     def stage(name: str, steps: int, **changed: Any) -> tuple[str, TrainingSpec]:
@@ -100,16 +89,13 @@ def _stages(cell: Cell) -> list[tuple[str, TrainingSpec]]:
     return [stage("demo_projector", projector, embodiment=embodiment), stage("demo_light", cell.steps - projector)]
 
 
-def cells(options: argparse.Namespace) -> list[Cell]:
+def cells(options: argparse.Namespace) -> list[Adapted]:
     """All of them, those to be trained first."""
-    evaluation = Evaluation(options.robot, options.task, seam=options.seam)
-    trial = Trial(evaluation, options.seed_from, options.episodes, options.unseen, options.samples)
-    common = options.steps, options.batch, options.tokenizer_steps, trial
+    on = trial(options, options.robot, options.unseen)
 
-    def cell(way: str, count: int, seed: int) -> Cell:
-        return Cell(
-            options.start, tuple(options.data), way, count, seed, *common, options.out / f"{way}_{count}_{seed}"
-        )
+    def cell(way: str, count: int, seed: int) -> Adapted:
+        sizes = seed, options.steps, options.batch, on, options.out / f"{way}_{count}_{seed}"
+        return Adapted(options.start, tuple(options.data), *sizes, way, count, options.tokenizer_steps)
 
     trained_ones = [cell(w, n, seed) for seed in options.seeds for n in options.counts if n for w in options.ways]
     return trained_ones + ([cell(BASE, 0, 0)] if 0 in options.counts else [])
@@ -118,7 +104,7 @@ def cells(options: argparse.Namespace) -> list[Cell]:
 def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row a way and number of demonstrations, over all seeds."""
     by: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for one in sorted(found, key=lambda one: int(one["about"]["seed"])):
+    for one in found:
         by.setdefault((one["about"]["way"], one["about"]["demonstrations"]), []).append(one)
     return [{"way": way, "demonstrations": count, **row(by[way, count])} for way, count in sorted(by)]
 
@@ -156,29 +142,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--from", dest="start", required=True, help="run or checkpoint that never saw the robot")
     parser.add_argument("--robot", default="ldt01")
-    parser.add_argument("--task", default="lift")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="LeRobot datasets of the robot")
-    parser.add_argument("--unseen", type=Path, required=True, help="one of other episodes")
-    parser.add_argument("--samples", type=int, default=512, help="of it")
+    add_options(parser)
     parser.add_argument("--counts", nargs="+", type=int, default=[0, 10, 50, 200])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--tokenizer-steps", type=int, default=300, help="where a loss on ids is asked for")
-    parser.add_argument("--episodes", type=int, default=50, help="scenes that each is tried in")
-    parser.add_argument("--seed-from", type=int, default=10_000)
-    parser.add_argument("--seam", default="ensemble")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.set_defaults(seeds=[1, 2, 3])
     options = parser.parse_args()
     console = Console(soft_wrap=True)
-    for folder in (*options.data, options.unseen):
-        prepare(folder, load_model_spec("demo").view_size)
-    found = rows(list(spread(make, cells(options), options.jobs, "networks", console)))
+    found = rows(all_found(make, cells(options), options.jobs, console))
     console.print(table(("way", "demonstrations"), found))
-    report = json.dumps({"options": vars(options), "rows": found}, indent=1, default=str)
-    (options.out / "adaptation.json").write_text(report + "\n", encoding="utf-8")
+    report(options, found, "adaptation.json")
     plot(found, f"{options.robot} {options.task}, {options.steps} steps of {options.batch}",
          options.out / "adaptation.png")  # fmt: skip
 

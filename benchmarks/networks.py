@@ -4,18 +4,23 @@ A network is tried in closed loop on the scenes of some seeds, and its chunks ar
 it has not seen (`chunk_error.py`).
 """
 
+import argparse
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from chunk_error import chunk_errors
+from rich.console import Console
 from rich.table import Table
 
 from gear_vla_ros.cli.eval_episode import Evaluation, attempt
 from gear_vla_ros.cli.eval_report import share
+from gear_vla_ros.cli.jobs import spread
+from gear_vla_ros.model.gear_vla import GearVla
+from gear_vla_ros.settings.model import load_model_spec
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training import run as runs
 from gear_vla_ros.training.prepared import Prepared, prepare
@@ -35,20 +40,83 @@ class Trial:
     samples: int
 
 
-def tried(folder: Path, about: dict[str, Any], trial: Trial, make: Callable[[], Path]) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One network: where it begins, what it learns from and for how long, on what it is tried, and where it is kept."""
+
+    start: str
+    data: tuple[Path, ...]
+    seed: int
+    steps: int
+    batch: int
+    trial: Trial
+    folder: Path
+
+    def about(self) -> dict[str, Any]:
+        """Its settings as JSON gives them back, but for where it is kept."""
+        settings = {**dataclasses.asdict(self), **dataclasses.asdict(self.trial)}
+        return {key: _json(value) for key, value in settings.items() if key not in ("trial", "folder")}
+
+
+def _json(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What all tables take."""
+    parser.add_argument("--task", default="lift")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="LeRobot datasets of the robot")
+    parser.add_argument("--unseen", type=Path, required=True, help="one of other episodes")
+    parser.add_argument("--samples", type=int, default=512, help="of it")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--episodes", type=_positive, default=50, help="scenes that each is tried in")
+    parser.add_argument("--seed-from", type=int, default=10_000)
+    parser.add_argument("--seam", default="ensemble")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+
+
+def _positive(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{value}, allowed 1 and more")
+    return value
+
+
+def trial(options: argparse.Namespace, robot: str, unseen: Path) -> Trial:
+    """As the options say, on a robot."""
+    evaluation = Evaluation(robot, options.task, seam=options.seam)
+    return Trial(evaluation, options.seed_from, options.episodes, unseen, options.samples)
+
+
+def all_found(make: Callable[[Any], dict[str, Any]], cells: Sequence[Cell], jobs: int, console: Console) -> list[Any]:
+    """Of all cells, in the order of their seeds. Datasets are prepared first: two processes must not do it at once."""
+    for folder in {folder for cell in cells for folder in (*cell.data, cell.trial.unseen)}:
+        prepare(folder, load_model_spec("demo").view_size)
+    return sorted(spread(make, cells, jobs, "networks", console), key=lambda one: int(one["about"]["seed"]))
+
+
+def report(options: argparse.Namespace, rows: list[dict[str, Any]], file: str) -> None:
+    """JSON into the folder of `--out`."""
+    text = json.dumps({"options": vars(options), "rows": rows}, indent=1, default=str)
+    (options.out / file).write_text(text + "\n", encoding="utf-8")
+
+
+def tried(cell: Cell, make: Callable[[], Path]) -> dict[str, Any]:
     """What was found of the network that `make` leaves in a checkpoint's folder; on one core.
 
-    Read from `folder` when it is there already; raises ValueError when it is of other settings.
+    Read from the cell's folder when it is there already; raises ValueError when it is of other settings.
     """
-    told = json.loads(json.dumps({**about, **dataclasses.asdict(trial)}, default=str))
-    if not (folder / RESULT).is_file():
+    file, about = cell.folder / RESULT, cell.about()
+    if not file.is_file():
         torch.set_num_threads(1)
-        found = {"about": told, **_found(make(), trial)}
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / RESULT).write_text(json.dumps(found) + "\n", encoding="utf-8")
-    said: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    if said["about"] != told:
-        raise ValueError(f"{folder}: of other settings, {said['about']}; choose another --out")
+        found = {"about": about, **_found(make(), cell.trial)}
+        cell.folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    said: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if said["about"] != about:
+        raise ValueError(f"{cell.folder}: of other settings, {said['about']}; choose another --out")
     return said
 
 
@@ -105,7 +173,7 @@ def trained(
     training: TrainingSpec,
     folder: Path,
     tokenizer_steps: int,
-    changed: Callable[[Any], None] = lambda model: None,
+    changed: Callable[[GearVla], None] = lambda model: None,
 ) -> Path:
     """The folder of a run on one core; `changed` may change the network before it."""
     model, before = runs.network(start, training.seed)
