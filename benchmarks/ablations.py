@@ -107,7 +107,7 @@ def _trained(cell: Changed) -> Path:
     first = samples[0].embodiment
     if cell.change == SHARED:
         samples = [dataclasses.replace(one, embodiment=first) for one in samples]
-    same = {"steps": cell.steps, "batch": cell.batch, "seed": cell.seed}
+    same = {"steps": cell.steps, "batch": cell.batch, "seed": cell.seed, "compiled": cell.compiled}
     training = load_training_spec(STAGE).model_copy(update=same)
     run = trained(cell.start, samples, training, cell.folder / "run", 0, CHANGES[cell.change])
     newest = newest_step(run)
@@ -129,7 +129,8 @@ def cells(options: argparse.Namespace) -> list[Changed]:
             robot, more, unseen = options.second
             data = (*data, Path(more))
         on, folder = trial(options, robot, Path(unseen)), options.out / f"{change}_{seed}"
-        return Changed(options.start, data, seed, options.steps, options.batch, on, folder, change)
+        sizes = seed, options.steps, options.batch, options.compiled
+        return Changed(options.start, data, *sizes, on, folder, change)
 
     there = [name for name in options.changes if options.second or name not in (OWN, SHARED)]
     return [cell(change, seed) for seed in options.seeds for change in there]

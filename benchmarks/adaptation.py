@@ -75,7 +75,7 @@ def _stages(cell: Adapted) -> list[tuple[str, TrainingSpec]]:
 
     def stage(name: str, steps: int, **changed: Any) -> tuple[str, TrainingSpec]:
         spec = load_training_spec(name)
-        same = {"steps": steps, "batch": cell.batch, "seed": cell.seed}
+        same = {"steps": steps, "batch": cell.batch, "seed": cell.seed, "compiled": cell.compiled}
         return name, spec.model_copy(update={**same, **changed})
 
     if cell.way == BASE:
@@ -94,7 +94,7 @@ def cells(options: argparse.Namespace) -> list[Adapted]:
     on = trial(options, options.robot, options.unseen)
 
     def cell(way: str, count: int, seed: int) -> Adapted:
-        sizes = seed, options.steps, options.batch, on, options.out / f"{way}_{count}_{seed}"
+        sizes = seed, options.steps, options.batch, options.compiled, on, options.out / f"{way}_{count}_{seed}"
         return Adapted(options.start, tuple(options.data), *sizes, way, count, options.tokenizer_steps)
 
     trained_ones = [cell(w, n, seed) for seed in options.seeds for n in options.counts if n for w in options.ways]

@@ -69,9 +69,13 @@ def scenes(
     count: Annotated[int, typer.Option(min=1, max=1_000_000, help="scenes; six samples each")] = 3000,
     first_seed: FirstSeed = 100_000,
     view_size: Annotated[int, typer.Option(min=28, max=1024, help="of the network's views [pixel]")] = 96,
+    alike: Annotated[
+        float, typer.Option(min=0, max=1, help="share of scenes in which a distractor has the first object's colour")
+    ] = 0.0,
     jobs: Jobs = 2,
 ) -> None:
     """Render scenes for pointing: where objects are, with the tools near them, and nothing of what to do."""
     from gear_vla_ros.cli import sim_scenes as command
 
-    raise typer.Exit(command.run(robot, task, range(first_seed, first_seed + count), view_size, jobs, out, console))
+    wanted = command.Wanted(robot, task, range(first_seed, first_seed + count), view_size, alike)
+    raise typer.Exit(command.run(wanted, jobs, out, console))

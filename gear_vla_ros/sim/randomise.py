@@ -42,7 +42,7 @@ HEAD_M, HEAD_RAD = 0.01, 0.015
 TEXTURE_PIXELS, TEXTURE_CELLS = 128, (4, 24)
 SHIFT_HEAD_M = 0.03
 """How far a shifted scene's head camera is from where the URDF says."""
-_SHIFT, _OTHER = 101, 102
+_SHIFT, _OTHER, _ALIKE = 101, 102, 103
 TRIES = 10_000
 
 
@@ -55,15 +55,18 @@ def check_task(spec: RobotSpec, task: str) -> None:
         raise ValueError(f"task: '{task}' needs two arms, robot {spec.name} has one; allowed for it {allowed}")
 
 
-def random_scene(spec: RobotSpec, task: str, seed: int, held_out: bool = False, shifted: bool = False) -> Scene:
+def random_scene(
+    spec: RobotSpec, task: str, seed: int, held_out: bool = False, shifted: bool = False, alike: bool = False
+) -> Scene:
     """The scene of a seed; equal arguments give equal scenes.
 
     held_out: say it in a wording that is none of training's. shifted: the same scene with light, table colour and head
-    camera outside the ranges that it has else. Raises ValueError naming the tasks there are.
+    camera outside the ranges that it has else. alike: a distractor has the colour of what is asked for. Raises
+    ValueError naming the tasks there are.
     """
     check_task(spec, task)
     random = np.random.default_rng([seed, TASKS.index(task)])
-    things = _things(spec, task, random)
+    things = _things(spec, task, random, np.random.default_rng([seed, _ALIKE]) if alike else None)
     goal = next((thing.name for thing in things if thing.kind == CONTAINER), "")
     sentence = say(task, things[0].name, goal, random, held_out)
     start: dict[str, Array] = {arm.name: random.uniform(-START_RAD, START_RAD, len(arm.joints)) for arm in spec.arms}
@@ -84,12 +87,21 @@ def other_instruction(scene: Scene, seed: int) -> str:
     return say(scene.task, str(random.choice(others)), goal, random, scene.held_out)
 
 
-def _things(spec: RobotSpec, task: str, random: np.random.Generator) -> tuple[Thing, ...]:
-    """The one that is asked for, distractors that share its colour or its kind at times, and what the task needs."""
+def _things(
+    spec: RobotSpec, task: str, random: np.random.Generator, alike: np.random.Generator | None
+) -> tuple[Thing, ...]:
+    """The one that is asked for, distractors that share its colour or its kind at times, and what the task needs.
+
+    alike: draws the kind of one that does share its colour.
+    """
     if task in ("handover", "flip_label"):
         return ((_bar if task == "handover" else _parcel)(spec, random),)
     names = [(colour, kind) for colour in COLOURS for kind in KINDS]
     chosen = [names[i] for i in random.choice(len(names), size=1 + DISTRACTORS, replace=False)]
+    if alike is not None:
+        (colour, _), _, other = chosen
+        free = [(colour, kind) for kind in KINDS if (colour, kind) not in (chosen[0], other)]
+        chosen[1] = free[alike.integers(len(free))]
     chosen += [(str(random.choice(COLOURS)), CONTAINER)] if task == "place" else []
     sizes = [_size(kind, spec, random) for _, kind in chosen]
     things = []

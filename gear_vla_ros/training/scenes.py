@@ -41,12 +41,13 @@ NEWTON_STEPS, DAMPING, CLOSE_M = 25, 0.05, 0.02
 
 @dataclass(frozen=True)
 class Wanted:
-    """Scenes of one process."""
+    """Scenes of one process. alike: share of them in which a distractor has the first object's colour."""
 
     robot: str
     task: str
     seeds: Sequence[int]
     view_size: int
+    alike: float = 0.0
 
 
 def render(wanted: Wanted) -> list[dict[str, Any]]:
@@ -54,7 +55,7 @@ def render(wanted: Wanted) -> list[dict[str, Any]]:
     robot, samples = load_robot(wanted.robot), []
     model = RobotModel(robot)
     for seed in wanted.seeds:
-        samples += _of_scene(robot, model, wanted.task, seed, wanted.view_size)
+        samples += _of_scene(robot, model, wanted, seed)
     return samples
 
 
@@ -93,9 +94,10 @@ def load(folder: Path, view_size: int) -> Prepared:
     return opened(folder, load_robot(about["robot"]), about["roles"], about["texts"], about["names"], fps=1)
 
 
-def _of_scene(robot: RobotSpec, model: RobotModel, task: str, seed: int, size: int) -> list[dict[str, Any]]:
-    random = np.random.default_rng([seed, 7])
-    scene = random_scene(robot, task, seed)
+def _of_scene(robot: RobotSpec, model: RobotModel, wanted: Wanted, seed: int) -> list[dict[str, Any]]:
+    random, task, size = np.random.default_rng([seed, 7]), wanted.task, wanted.view_size
+    alike = wanted.alike > np.random.default_rng([seed, 8]).random()
+    scene = random_scene(robot, task, seed, alike=alike)
     world = World(robot, seed, scene)
     renderer = Renderer(world, *sim_size(robot))
     names = [thing.name for thing in scene.things]

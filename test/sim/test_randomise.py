@@ -129,3 +129,13 @@ def test_another_instruction_names_another_object_of_the_scene():
             found = understood(text, names)
             assert found.task == task and found.object in names[1:3]
             assert text == other_instruction(scene, seed)
+
+
+@pytest.mark.parametrize("task", ["lift", "place"])
+def test_scenes_of_things_alike_have_a_distractor_of_the_named_colour(task):
+    for seed in range(40):
+        usual, alike = (random_scene(FRANKA, task, seed, alike=alike) for alike in (False, True))
+        names = [thing.name for thing in alike.things]
+        assert len(set(names)) == len(names)
+        assert alike.things[0].colour == alike.things[1].colour
+        assert names[0] == usual.things[0].name and names[2:] == [thing.name for thing in usual.things[2:]]
