@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from rich.console import Console
 from test_trainer import stage, train
 
+from gear_vla_ros.cli.sim_scenes import run
 from gear_vla_ros.contracts.naming import is_container
 from gear_vla_ros.sim.scene import RGB
 from gear_vla_ros.training.scenes import STATES, Wanted, load, render, write
@@ -69,3 +71,11 @@ def test_training_takes_scenes_beside_episodes(rendered, samples, tmp_path):
     losses = train([samples, rendered[1]], tmp_path, stage(steps=8))
     assert {"flow" in step for step in losses} == {True, False}
     assert all(np.isfinite(value) for step in losses for value in step.values())
+
+
+def test_a_share_of_the_scenes_has_a_distractor_of_the_first_ones_colour(tmp_path):
+    made = write(tmp_path / "alike", "franka", "lift", SIZE, render(Wanted("franka", "lift", range(8), SIZE, 0.5)))
+    colours = [[name.split("_")[0] for name in made.names_of(row)] for row in range(0, len(made), STATES)]
+    assert 1 < sum(mine[0] == mine[1] for mine in colours) < 8
+    with pytest.raises(ValueError, match="--alike: task 'handover' has one object; allowed with lift, place"):
+        run(Wanted("ldt01", "handover", range(1), SIZE, alike=1.0), 1, tmp_path / "none", Console(quiet=True))
