@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gear_vla_ros.recording.dataset.relabelling import Expert
 from gear_vla_ros.recording.dataset.samples import LeftOutError, Samples, take_samples
 from gear_vla_ros.recording.dataset.writer import DatasetWriter, Sizes
 from gear_vla_ros.recording.errors import RecordingError
@@ -34,6 +35,7 @@ class Options:
     instruction: str = ""
     failures: bool = False
     skip_bad: bool = False
+    expert: Expert | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def plan(episodes: Sequence[Path], options: Options, told: Callable[[], None] = 
     sizes: Sizes = {}
     for episode in episodes:
         try:
-            samples = take_samples(episode, options.fps, options.robot, options.instruction, leave_out)
+            samples = take_samples(episode, options.fps, options.robot, options.instruction, leave_out, options.expert)
             found = _sizes(samples)
             if good:
                 _refuse_unlike(samples, found, good[0], sizes)
