@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from gear_vla_ros.cli.episodes import episodes_in
-from gear_vla_ros.policies.expert import ExpertPolicy
 from gear_vla_ros.recording.dataset.conversion import Options, Plan, convert, plan
 from gear_vla_ros.settings import load_robot
 
@@ -35,10 +34,9 @@ def run(paths: Iterable[Path], to: Path, options: Options, as_json: bool, consol
     return 0
 
 
-def options_of(fps: int, robot: str, instruction: str, failures: bool, skip_bad: bool, relabel: bool) -> Options:
+def options_of(fps: int, robot: str, instruction: str, failures: bool, skip_bad: bool) -> Options:
     """Options with the robot's YAML. Raises FileNotFoundError and SettingsError."""
-    expert = ExpertPolicy if relabel else None
-    return Options(fps, load_robot(robot) if robot else None, instruction, failures, skip_bad, expert)
+    return Options(fps, load_robot(robot) if robot else None, instruction, failures, skip_bad)
 
 
 def _report(what: Plan, to: Path, seconds: float) -> dict[str, Any]:

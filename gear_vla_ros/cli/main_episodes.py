@@ -103,9 +103,6 @@ def convert_episodes(
     instruction: Annotated[str, typer.Option(help="for episodes in which none was recorded")] = "",
     failures: Annotated[bool, typer.Option("--failures", help="take episodes with outcome failure too")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave bad episodes out; else one refuses all")] = False,
-    relabel: Annotated[
-        bool, typer.Option("--relabel", help="labels of simulated episodes by the scripted expert of today")
-    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a LeRobot v3 dataset: pictures as MP4, joints and tool poses as parquet, by capture stamp.
@@ -117,5 +114,5 @@ def convert_episodes(
     """
     from gear_vla_ros.cli import convert as command
 
-    options = command.options_of(fps, robot, instruction, failures, skip_bad, relabel)
+    options = command.options_of(fps, robot, instruction, failures, skip_bad)
     raise typer.Exit(command.run(paths, to, options, as_json, console))

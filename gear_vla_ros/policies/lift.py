@@ -14,11 +14,11 @@ HOVER_M, LIFT_M = 0.10, 0.16
 CRUISE_M_S, DESCEND_M_S, LIFT_M_S, TURN_RAD_S, FINGER_1_S = 0.25, 0.12, 0.15, 1.2, 2.0
 CENTRED_M, OUTSIDE_M = 0.012, 0.05
 """Of the funnel above a grasp: down at its height within the first, HOVER_M above it from the second on."""
-ALIGNED_RAD, TURNED_AWAY_RAD = 0.35, 1.2
+ALIGNED_RAD, TURNED_AWAY_RAD = 0.12, 0.4
 """The same for the turn that is left."""
 BELOW_M = 0.04
 """So far below the funnel the tool only rises."""
-AT_ACROSS_M, AT_UP_M, AT_RAD = 0.018, 0.012, 0.6
+AT_ACROSS_M, AT_UP_M, AT_RAD = 0.018, 0.012, 0.25
 """How near the grasp the fingers begin to close; the tool goes on centring meanwhile."""
 BEGUN, OPEN = 1.5, 0.9
 """Fingers that have begun to close go on in a region so much wider."""

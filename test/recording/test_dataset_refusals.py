@@ -279,8 +279,7 @@ def test_a_robot_with_another_camera_is_not_read_from_it(dataset):
 def test_the_command(tmp_path, capsys, monkeypatch):
     moving.record(tmp_path / "episodes", FRANKA)
     to = tmp_path / "datasets" / "one"
-    options = command.options_of(30, "", "", False, False, False)
-    assert command.run([tmp_path / "episodes"], to, options, True, QUIET) == 0
+    assert command.run([tmp_path / "episodes"], to, command.options_of(30, "", "", False, False), True, QUIET) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["frames"] == len(DatasetReader(to)) and report["robot"] == "franka"
     assert report["episodes"][0]["gripper_commands"] == {"right": "/gripper_controller/commands"}

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.recording.dataset.relabelling import Expert
 from gear_vla_ros.recording.dataset.samples import LeftOutError, Samples, take_samples
 from gear_vla_ros.recording.dataset.writer import DatasetWriter, Sizes
 from gear_vla_ros.recording.errors import RecordingError
@@ -35,7 +34,6 @@ class Options:
     instruction: str = ""
     failures: bool = False
     skip_bad: bool = False
-    expert: Expert | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def plan(episodes: Sequence[Path], options: Options, told: Callable[[], None] = 
     sizes: Sizes = {}
     for episode in episodes:
         try:
-            samples = take_samples(episode, options.fps, options.robot, options.instruction, leave_out, options.expert)
+            samples = take_samples(episode, options.fps, options.robot, options.instruction, leave_out)
             found = _sizes(samples)
             if good:
                 _refuse_unlike(samples, found, good[0], sizes)

@@ -11,7 +11,6 @@ from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.recording.checks import GAP_PERIODS, check
 from gear_vla_ros.recording.dataset import labels as expert
 from gear_vla_ros.recording.dataset.grippers import MEASURED, command_topics, commands
-from gear_vla_ros.recording.dataset.relabelling import Expert, relabel
 from gear_vla_ros.recording.dataset.resampling import NONE, Times, asof, hold, interpolate, longest_run
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.survey import Survey, attached_robot, survey
@@ -72,18 +71,13 @@ class Samples:
 
 
 def take_samples(
-    path: Path,
-    fps: int,
-    robot: RobotSpec | None = None,
-    instruction: str = "",
-    leave_out: Collection[str] = (),
-    other: Expert | None = None,
+    path: Path, fps: int, robot: RobotSpec | None = None, instruction: str = "", leave_out: Collection[str] = ()
 ) -> Samples:
     """`fps` samples a second of an episode.
 
     robot: the one it must be of, and is taken to be of where none is attached. instruction: where none was recorded.
-    other: the expert whose labels are wanted instead of those that were recorded. Raises LeftOutError where its outcome
-    is one of `leave_out`; RecordingError: what `gear-vla episodes check` fails, a missing camera, no instruction, gaps.
+    Raises LeftOutError where its outcome is one of `leave_out`; RecordingError: what `gear-vla episodes check` fails,
+    a missing camera, no instruction, gaps.
     """
     spec = attached_robot(path) or robot
     if spec is None:
@@ -103,26 +97,21 @@ def take_samples(
     run = _unbroken(path, fit, fps)
     frames = slice(run.start, run.stop - 1)
     model, names = RobotModel(spec), seen.joint_names
-    arms = {arm.name: _arm(arm, seen, model, names, times_ns[run]) for arm in spec.arms}
-    tasks = tuple(asked[1][i] for i in hold(asked[0], times_ns[frames]))
-    labels = _labels(seen, spec, times_ns[frames])
-    if other is not None and labels is not None:
-        labels = relabel(labels, spec, other(spec), arms, tasks, seen.kept[expert.SCENE], times_ns[frames])
     return Samples(
         path=path,
         robot=spec,
         about=seen.about,
         fps=fps,
         times_ns=times_ns[run],
-        arms=arms,
-        tasks=tasks,
+        arms={arm.name: _arm(arm, seen, model, names, times_ns[run]) for arm in spec.arms},
+        tasks=tuple(asked[1][i] for i in hold(asked[0], times_ns[frames])),
         pictures={role: found[frames] for role, found in pictures.items()},
         ages_ns={
             role: times_ns[frames] - _stamps(seen, topic)[pictures[role][frames]] for role, topic in topics.items()
         },
         topics=topics,
         left_out_s=(len(times_ns) - (run.stop - run.start)) / fps,
-        labels=labels,
+        labels=_labels(seen, spec, times_ns[frames]),
     )
 
 
