@@ -84,7 +84,7 @@ class GearVlaPolicy:
         model = self._engine.spec
         prefix = action_numbers(under_way) if under_way else None
         given = state_input(state.arms, self._spec, model)
-        actions = self._engine.act(latents.cache, given, self._noise(state.stamp_ns), prefix).astype(np.float64)
+        actions = self._engine.act(latents.cache, given, self._noise(latents, state), prefix).astype(np.float64)
         self._acts += 1
         return ActionChunk(
             stamp_ns=state.stamp_ns,
@@ -96,11 +96,11 @@ class GearVlaPolicy:
             rate_hz=model.expert.rate_hz,
         )
 
-    def _noise(self, stamp_ns: int) -> NDArray[np.float32]:
-        """`[K, D]` that the flow begins with, of the seed and the time; it stays the same for a while, so that chunks
-        that follow each other decide alike where there are several ways (ADR 19)."""
+    def _noise(self, latents: LatentAction, state: RobotState) -> NDArray[np.float32]:
+        """`[K, D]` that the flow begins with, of the seed, the instruction and the time; it stays the same for a while,
+        so that chunks that follow each other decide alike where there are several ways (ADR 19)."""
         model, stays_ns = self._engine.spec, max(1, round(self._options.noise_s * 1e9))
-        random = np.random.default_rng((self._options.seed, stamp_ns // stays_ns))
+        random = np.random.default_rng((self._options.seed, latents.instruction_id, state.stamp_ns // stays_ns))
         return random.standard_normal((model.expert.steps, model.action_numbers), dtype=np.float32)
 
     def warm_up(self) -> None:
