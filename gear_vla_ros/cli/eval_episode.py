@@ -19,7 +19,7 @@ from gear_vla_ros.contracts import (
     RobotState,
     SceneObject,
 )
-from gear_vla_ros.policies.options import NOISE_S, PolicyOptions
+from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import check_policy, kept_policy
 from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
 from gear_vla_ros.sim.episode import Episode, Later, Outcome
@@ -35,8 +35,8 @@ EXPERT = "expert"
 class Evaluation:
     """What all episodes of an evaluation have in common.
 
-    noise_seed, noise_s: of the policy. latency_ms: injected into each chunk, beside slow_ms and fast_ms. execute_s: 0
-    for thinking while moving, else how much of each chunk is followed before the robot waits. switch_at_s: 0, or when
+    noise_seed: of the policy. latency_ms: injected into each chunk, beside slow_ms and fast_ms. execute_s: 0 for
+    thinking while moving, else how much of each chunk is followed before the robot waits. switch_at_s: 0, or when
     another object is named.
     """
 
@@ -46,7 +46,6 @@ class Evaluation:
     checkpoint: str = ""
     backend: str = "auto"
     noise_seed: int = 0
-    noise_s: float = NOISE_S
     seam: str = "switch"
     slow_hz: float = 5.0
     fast_hz: float = 10.0
@@ -136,7 +135,7 @@ def attempt(evaluation: Evaluation, seed: int) -> Attempt:
         kept_policy(
             evaluation.policy,
             evaluation.robot,
-            PolicyOptions(evaluation.checkpoint, evaluation.noise_seed, evaluation.backend, noise_s=evaluation.noise_s),
+            PolicyOptions(evaluation.checkpoint, evaluation.noise_seed, evaluation.backend),
         )
     )
     world = World(spec, scene=scene)

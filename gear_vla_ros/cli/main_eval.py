@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from gear_vla_ros.cli.options import Backend, Checkpoint, PolicyName, Robot, Seed, console, option
-from gear_vla_ros.policies.options import NOISE_S
 
 app = typer.Typer()
 
@@ -35,9 +34,6 @@ def evaluate(
     limit: Annotated[float, typer.Option(min=1, max=600, help="simulated seconds an episode")] = 20.0,
     videos: Annotated[int, typer.Option(min=0, max=100, help="of the first successes and as many failures")] = 0,
     seed: Seed = 0,
-    noise_s: Annotated[
-        float, typer.Option("--noise", min=0, max=60, help="seconds that the flow's noise stays the same")
-    ] = NOISE_S,
     backend: Backend = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -52,7 +48,6 @@ def evaluate(
         checkpoint=checkpoint,
         backend=backend,
         noise_seed=seed,
-        noise_s=noise_s,
         seam=seam,
         slow_hz=slow_hz,
         fast_hz=fast_hz,

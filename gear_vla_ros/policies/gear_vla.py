@@ -77,14 +77,16 @@ class GearVlaPolicy:
     def act(
         self, latents: LatentAction, state: RobotState, under_way: Mapping[str, ArmChunk] | None = None
     ) -> ActionChunk:
-        """Fast pass: a chunk anchored at `state`, the same for the same input. Raises ValueError on foreign latents or
-        other arms."""
+        """Fast pass: a chunk anchored at `state`; the flow's noise is drawn from the seed and both stamps, so that the
+        same input gives the same chunk. Raises ValueError on foreign latents or other arms."""
         if latents.model_id != self.model_id:
             raise ValueError(f"latents.model_id: '{latents.model_id}', allowed '{self.model_id}'")
         model = self._engine.spec
+        random = np.random.default_rng((self._options.seed, latents.stamp_ns, state.stamp_ns))
+        noise = random.standard_normal((model.expert.steps, model.action_numbers), dtype=np.float32)
         prefix = action_numbers(under_way) if under_way else None
         given = state_input(state.arms, self._spec, model)
-        actions = self._engine.act(latents.cache, given, self._noise(latents, state), prefix).astype(np.float64)
+        actions = self._engine.act(latents.cache, given, noise, prefix).astype(np.float64)
         self._acts += 1
         return ActionChunk(
             stamp_ns=state.stamp_ns,
@@ -95,13 +97,6 @@ class GearVlaPolicy:
             arms={arm: arm_chunk(actions, arm, at.base_T_tcp) for arm, at in state.arms.items()},
             rate_hz=model.expert.rate_hz,
         )
-
-    def _noise(self, latents: LatentAction, state: RobotState) -> NDArray[np.float32]:
-        """`[K, D]` that the flow begins with, of the seed, the instruction and the time; it stays the same for a while,
-        so that chunks that follow each other decide alike where there are several ways (ADR 19)."""
-        model, stays_ns = self._engine.spec, max(1, round(self._options.noise_s * 1e9))
-        random = np.random.default_rng((self._options.seed, latents.instruction_id, state.stamp_ns // stays_ns))
-        return random.standard_normal((model.expert.steps, model.action_numbers), dtype=np.float32)
 
     def warm_up(self) -> None:
         """One pass of each path that will be called, on grey pictures and the home posture."""

@@ -9,7 +9,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from gear_vla_ros.contracts import Policy
 from gear_vla_ros.engines.bundle import Paths
-from gear_vla_ros.policies.options import NOISE_S, PolicyOptions
+from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import make_policy
 from gear_vla_ros.ros.clocks import RosClock
 from gear_vla_ros.ros.health import Health
@@ -34,7 +34,6 @@ class PolicyParams(RobotParams):
         default="auto", description="of a bundle, the first to try; auto: the fastest that is installed"
     )
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of random weights and of the flow's noise")
-    noise_s: float = Field(default=NOISE_S, ge=0, le=60, description="how long the flow begins with the same noise [s]")
     autostart: bool = Field(default=True, description="configure and activate at start")
 
 
@@ -126,7 +125,7 @@ class PolicyNode(GearLifecycleNode[P], abc.ABC):
 
     def _configure(self) -> None:
         params: PolicyParams = self.params
-        options = PolicyOptions(params.checkpoint, params.seed, params.backend, self._paths, params.noise_s)
+        options = PolicyOptions(params.checkpoint, params.seed, params.backend, self._paths)
         self.policy = make_policy(params.policy, self.robot, options)
         self.health.set("model", self.policy.model_id)
         for name, fact in self.policy.about.items():

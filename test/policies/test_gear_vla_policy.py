@@ -66,23 +66,6 @@ def test_what_is_missing_or_wrong_is_named(policy):
         GearVlaPolicy(load_robot("franka"), PolicyOptions(checkpoint="/nowhere"))
 
 
-def test_the_noise_of_an_instruction_stays_for_a_second(policy):
-    seen = observation("franka")
-    latents = policy.think(seen)
-
-    def first_m(policy, seconds, latents=latents):
-        state = dataclasses.replace(seen.state, stamp_ns=round(seconds * 1e9))
-        return policy.act(latents, state).arms["right"].anchor_T_tcp[:, :3, 3]
-
-    begun = first_m(policy, 1.0)
-    np.testing.assert_array_equal(first_m(policy, 1.99), begun)
-    assert np.abs(first_m(policy, 2.0) - begun).max() > 1e-4
-    asked_again = dataclasses.replace(latents, instruction_id=latents.instruction_id + 1)
-    assert np.abs(first_m(policy, 1.0, asked_again) - begun).max() > 1e-4
-    restless = GearVlaPolicy(load_robot("franka"), PolicyOptions(noise_s=0.0))
-    assert np.abs(first_m(restless, 1.0) - first_m(restless, 1.01)).max() > 1e-4
-
-
 def test_random_weights_move_a_little(policy):
     seen = observation("franka")
     chunk = policy.act(policy.think(seen), seen.state)
