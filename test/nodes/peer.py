@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 
@@ -64,7 +64,7 @@ class Peer:
         """Spin until the condition holds; its value."""
         deadline = time.monotonic() + limit_s
         while not (value := true()):
-            assert time.monotonic() < deadline, f"waited {limit_s:g} s for {what}"
+            assert time.monotonic() < deadline, f"waited {limit_s:g} s for {what}{self._unwell()}"
             self._turn()
         return value
 
@@ -119,6 +119,15 @@ class Peer:
     def total_refused(self):
         """All refusals."""
         return sum(self.refused().values())
+
+    def _unwell(self):
+        """What all nodes that were heard say of themselves in their newest diagnostics, but those that are well."""
+        newest = {status.name: status for array in self.received["/diagnostics"] for status in array.status}
+        return "".join(
+            f"; {name}: {one.message} {[f'{pair.key} {pair.value}' for pair in one.values]}"
+            for name, one in newest.items()
+            if one.level != DiagnosticStatus.OK
+        )
 
     def _reports(self, arrays):
         return sum(status.name == self.under_test for array in arrays for status in array.status)
