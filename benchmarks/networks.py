@@ -7,6 +7,7 @@ it has not seen (`chunk_error.py`).
 import argparse
 import dataclasses
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ from gear_vla_ros.training import run as runs
 from gear_vla_ros.training.prepared import Prepared, prepare
 
 RESULT = "result.json"
-BUNDLE = "bundle"
 TEXT_TOKENS = 32
 COLUMNS = ("success", "95 % interval", "by seed", "another object", "cm off after 1 s", "fingers right")
 
@@ -116,7 +116,7 @@ def tried(cell: Cell, make: Callable[[], Path]) -> dict[str, Any]:
     file, about = cell.folder / RESULT, cell.about()
     if not file.is_file():
         torch.set_num_threads(1)
-        found = {"about": about, **_found(make(), cell)}
+        found = {"about": about, **_found(make(), cell.trial)}
         cell.folder.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(found) + "\n", encoding="utf-8")
     said: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -125,13 +125,13 @@ def tried(cell: Cell, make: Callable[[], Path]) -> dict[str, Any]:
     return said
 
 
-def _found(checkpoint: Path, cell: Cell) -> dict[str, Any]:
-    trial = cell.trial
+def _found(checkpoint: Path, trial: Trial) -> dict[str, Any]:
     model, _ = runs.network(str(checkpoint), 0)
     samples = prepare(trial.unseen, model.spec.view_size)
     errors = chunk_errors(model, samples, trial.samples)
-    evaluation = dataclasses.replace(trial.evaluation, checkpoint=str(_bundle(checkpoint, cell)))
-    attempts = [attempt(evaluation, seed) for seed in range(trial.first_scene, trial.first_scene + trial.scenes)]
+    with tempfile.TemporaryDirectory() as scratch:
+        evaluation = dataclasses.replace(trial.evaluation, checkpoint=_exported(checkpoint, trial, Path(scratch)))
+        attempts = [attempt(evaluation, seed) for seed in range(trial.first_scene, trial.first_scene + trial.scenes)]
     return {
         "success": [one.outcome.success for one in attempts],
         "other_object_lifted": sum(bool(one.others) for one in attempts),
@@ -140,14 +140,12 @@ def _found(checkpoint: Path, cell: Cell) -> dict[str, Any]:
     }
 
 
-def _bundle(checkpoint: Path, cell: Cell) -> Path:
-    """The network as the robot runs it: an episode takes half the time of one by PyTorch."""
-    bundle = cell.folder / BUNDLE
-    if not bundle.is_dir():
-        wanted = export.Wanted("onnx", "", TEXT_TOKENS, weights=False, quantise="")
-        quiet = Console(quiet=True)
-        export.run(str(checkpoint), [cell.trial.evaluation.robot], wanted, bundle, None, [], 0, quiet)
-    return bundle
+def _exported(checkpoint: Path, trial: Trial, scratch: Path) -> str:
+    """A bundle of it, as robots run it, and on a CPU faster than a checkpoint."""
+    wanted = export.Wanted("onnx", "", TEXT_TOKENS, weights=False, quantise="")
+    quiet, bundle = Console(quiet=True), scratch / "bundle"
+    export.run(str(checkpoint), [trial.evaluation.robot], wanted, bundle, None, [], 0, quiet)
+    return str(bundle)
 
 
 def row(mine: list[dict[str, Any]]) -> dict[str, Any]:
