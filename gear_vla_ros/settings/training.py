@@ -72,8 +72,9 @@ class TrainingSpec(Spec):
     """Largest clean prefix of a chunk in training, for training-time real-time chunking."""
     delayed: float = Field(default=1.0, ge=0, le=1)
     """Share of chunks for which a clean prefix is drawn; the seams other than `rtc` give none; ours."""
-    ahead_steps: float = Field(default=0.0, ge=0, lt=1000)
-    """Steps that a clean prefix may begin ahead of the robot, as it does where a robot is behind its targets; ours."""
+    given_age_s: float = Field(default=0.0, ge=0, le=0.5)
+    """Clean first steps are those that a sample up to so long before has for the same time, as what is under way on a
+    robot was decided before; 0: the sample's own; ours."""
 
     @model_validator(mode="after")
     def _projector_is_named(self) -> "TrainingSpec":

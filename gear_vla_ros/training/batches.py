@@ -19,9 +19,10 @@ from gear_vla_ros.settings.model import NUMBERS_PER_ARM
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.curriculum import Permutation
+from gear_vla_ros.training.delays import earlier_chunks
 from gear_vla_ros.training.grounding import NAMED
 from gear_vla_ros.training.losses import IGNORE
-from gear_vla_ros.training.prepared import NOTHING, UNSEEN, Prepared
+from gear_vla_ros.training.prepared import HZ, NOTHING, UNSEEN, Prepared
 from gear_vla_ros.training.sides import changed
 from gear_vla_ros.training.targets import Targets
 
@@ -40,13 +41,15 @@ class Source:
 @dataclass(frozen=True)
 class Drawn:
     """Everything random about samples: whether each names another object, and which (0 to 1); `shade` `[B, 3, 8]` of
-    each view's light; `moved` `[B, 2]`, columns and lines by which the head's picture moves; grain: of pixels."""
+    each view's light; `moved` `[B, 2]`, columns and lines by which the head's picture moves; grain: of pixels; ages
+    `[B]`: how many samples before the one is that gives first steps."""
 
     retold: NDArray[np.bool_]
     other: NDArray[np.float64]
     shade: NDArray[np.float64]
     moved: NDArray[np.int64]
     grain: np.random.Generator
+    ages: NDArray[np.int64]
 
 
 class Batches:
@@ -91,9 +94,11 @@ class Batches:
         retold = random.random(len(rows)) < self._training.retold
         other, shade = random.random(len(rows)), random.random((len(rows), 3, 8))
         moved = random.uniform(-1, 1, (len(rows), 2)) * self._training.head_moved * self._spec.view_size
+        oldest = round(self._training.given_age_s * HZ)
+        ages = random.integers(min(1, oldest), oldest + 1, len(rows))
         mine = slice(rank * len(rows) // processes, (rank + 1) * len(rows) // processes)
         grain = np.random.default_rng([self._seed, 2, step, mine.start])
-        drawn = Drawn(retold[mine], other[mine], shade[mine], moved[mine].round().astype(int), grain)
+        drawn = Drawn(retold[mine], other[mine], shade[mine], moved[mine].round().astype(int), grain, ages[mine])
         batch = self._collate(source, rows[mine], mine.start, drawn)
         one_arm = self._training.either_side and source.samples.arms.sum() == 1
         return changed(batch) if one_arm and random.random() < 0.5 else batch
@@ -128,9 +133,11 @@ class Batches:
         codes = np.where(own[:, None], source.targets.codes[rows], IGNORE)
         said = [source.targets.fast[row] if own[at] else [] for at, row in enumerate(rows.tolist())]
         inputs = self._inputs(samples, rows, sentences, drawn)
+        earlier = earlier_chunks(samples, rows, drawn.ages, self._spec.expert.rate_hz)
         return Batch(
             inputs=inputs,
             actions=torch.from_numpy(np.where(valid, samples.actions[rows], 0.0).astype(np.float32)),
+            earlier=torch.from_numpy(np.where(valid, earlier, 0.0).astype(np.float32)),
             valid=torch.from_numpy(valid),
             codes=torch.from_numpy(codes),
             fast=_padded(said),

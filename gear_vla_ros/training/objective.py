@@ -11,7 +11,7 @@ from gear_vla_ros.model.gear_vla import GearVla
 from gear_vla_ros.model.latents import Prefix, to_vocabulary
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training.batch import Batch
-from gear_vla_ros.training.delays import draw_delays, run_ahead
+from gear_vla_ros.training.delays import draw_delays, gone_on_from
 from gear_vla_ros.training.grounding import (
     CELL_SHARE,
     LOOK_SHARE,
@@ -150,8 +150,7 @@ class Objective(nn.Module):
     def _drawn(self, batch: Batch, generator: torch.Generator) -> FlowSample:
         training = self._training
         delays = draw_delays(batch.actions, training.max_delay_steps, training.delayed, generator)
-        led = run_ahead(batch.actions, batch.valid, delays, training.ahead_steps, generator)
-        normal = self.model.statistics.normalise(led)
+        normal = self.model.statistics.normalise(gone_on_from(batch.actions, batch.earlier, delays))
         return flow_sample(normal, batch.valid, delays=delays, early=training.early, generator=generator)
 
 

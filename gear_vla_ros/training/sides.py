@@ -27,6 +27,7 @@ def changed(batch: Batch) -> Batch:
         batch,
         inputs=inputs,
         actions=changed_numbers(batch.actions),
+        earlier=changed_numbers(batch.earlier),
         valid=changed_numbers(batch.valid),
         fast=torch.full_like(batch.fast, IGNORE),
         near=batch.near[:, :, OTHER_ARM],

@@ -1,85 +1,113 @@
-"""Steps that are given: how many, and from where on."""
+"""Steps that are given: how many, and who decided them."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from test_sides import batches
 
-from gear_vla_ros.training.delays import draw_delays, run_ahead
+from gear_vla_ros.geometry import se3
+from gear_vla_ros.training.delays import SETTLE_STEPS, draw_delays, earlier_chunks, gone_on_from
 
-STEPS, NUMBERS = 30, 20
+STEPS, NUMBERS, RATE_HZ = 30, 20, 30.0
+RIGHT, GRIPPERS = slice(10, 19), [9, 19]
 
 
 def rng(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def lines(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def lines(count: int) -> torch.Tensor:
     """Chunks in which each number moves evenly, its own way."""
     slopes = torch.randn(count, 1, NUMBERS, generator=rng(1))
-    actions = slopes * torch.arange(1, STEPS + 1)[:, None]
-    return actions, torch.ones_like(actions, dtype=torch.bool)
+    return slopes * torch.arange(1, STEPS + 1)[:, None]
 
 
 def test_delays_are_even_from_none_to_the_most() -> None:
-    counts = torch.bincount(draw_delays(lines(900)[0], 8, generator=rng(5)))
+    counts = torch.bincount(draw_delays(lines(900), 8, generator=rng(5)))
     assert len(counts) == 9
     assert ((counts / 900 - 1 / 9).abs() < 4 * math.sqrt(1 / 9 * 8 / 9 / 900)).all()
 
 
 def test_a_share_of_chunks_has_none() -> None:
-    none = (draw_delays(lines(2000)[0], 9, share=0.5, generator=rng(5)) == 0).float().mean()
+    none = (draw_delays(lines(2000), 9, share=0.5, generator=rng(5)) == 0).float().mean()
     assert float(none) == pytest.approx(0.55, abs=0.05)
 
 
 @pytest.mark.parametrize("most", [-1, STEPS])
 def test_a_delay_that_leaves_nothing_is_refused(most: int) -> None:
     with pytest.raises(ValueError, match=rf"max_delay is {most}, allowed is 0\.\.29"):
-        draw_delays(lines(2)[0], most)
+        draw_delays(lines(2), most)
 
 
-@pytest.mark.parametrize("most", [-1.0, STEPS - 0.5])
-def test_a_lead_beyond_the_end_is_refused(most: float) -> None:
-    actions, valid = lines(2)
-    with pytest.raises(ValueError, match=rf"ahead_steps is {most:g}, allowed is 0 to 29"):
-        run_ahead(actions, valid, torch.full((2,), 4), most)
+def all_rows(samples):
+    return np.arange(len(samples))
 
 
-def test_no_lead_leaves_the_chunk() -> None:
-    actions, valid = lines(50)
-    led = run_ahead(actions, valid, torch.full((50,), 4), STEPS - 1.0, rng(4))
-    assert (led.abs() <= actions[:, -1:].abs() + 1e-4).all()
+def earlier(samples, rows, age):
+    return earlier_chunks(samples, rows, np.full(len(rows), age), RATE_HZ)
 
 
-def test_led_chunks_begin_ahead_on_the_same_path_and_end_where_they_ended() -> None:
-    actions, valid = lines(400)
-    led = run_ahead(actions, valid, torch.ones(400, dtype=torch.long), 8.0, rng(2))
-    torch.testing.assert_close(led[:, -1], actions[:, -1])
-    at = (led / actions[:, :1]).mean(dim=2)  # in steps, 1 for the first
-    lead = at[:, 0] - 1.0
-    assert 0.0 <= float(lead.min()) < 0.5
-    assert 7.5 < float(lead.max()) <= 8.0 + 1e-4
-    steps = torch.arange(STEPS)
-    wanted = steps + 1 + lead[:, None] * (1 - steps / (STEPS - 1))
-    torch.testing.assert_close(at, wanted, atol=1e-3, rtol=0)
-    torch.testing.assert_close(led, at[..., None] * actions[:, :1], atol=1e-3, rtol=1e-3)
+def followed(samples, age):
+    """Rows whose earlier chunk can be under way."""
+    rows = all_rows(samples)[age:]
+    told = earlier(samples, rows, age)
+    return rows[(told != samples.actions[rows]).any(axis=(1, 2))]
 
 
-def test_a_chunk_without_given_steps_and_one_that_ends_early_stay_as_they_are() -> None:
-    actions, valid = lines(3)
-    valid[1, 20:] = False
-    led = run_ahead(actions, valid, torch.tensor([0, 5, 5]), 8.0, rng(3))
-    assert torch.equal(led[:2], actions[:2])
-    assert not torch.equal(led[2], actions[2])
+def base_T_tcp(samples, rows, chunks):
+    """[B, K, 4, 4] of the right arm."""
+    base_T_now = se3.from_xyz_rot6d(samples.state[rows, 1, :9].astype(float))
+    return base_T_now[:, None] @ se3.from_xyz_rot6d(chunks[..., RIGHT].astype(float))
 
 
-def test_without_a_lead_nothing_changes() -> None:
-    actions, valid = lines(3)
-    assert torch.equal(run_ahead(actions, valid, torch.full((3,), 4), 0.0, rng(3)), actions)
+def test_what_was_decided_before_is_the_same_motion_seen_from_where_the_tool_is_now(samples):
+    for age in (1, 3):
+        rows, gone = followed(samples, age), 3 * age
+        assert len(rows) > 0.8 * len(samples)
+        seen = earlier(samples, rows, age)
+        then = base_T_tcp(samples, rows - age, samples.actions[rows - age])
+        now = base_T_tcp(samples, rows, seen)
+        np.testing.assert_allclose(now[:, : STEPS - gone], then[:, gone:], atol=1e-5)
+        np.testing.assert_array_equal(
+            seen[:, : STEPS - gone, GRIPPERS], samples.actions[rows - age][:, gone:][..., GRIPPERS]
+        )
+        np.testing.assert_array_equal(seen[:, STEPS - gone :], samples.actions[rows][:, STEPS - gone :])
+        assert not seen[..., :10].any(), "the arm that is not there"
 
 
-def test_an_arm_that_is_not_there_is_no_reason_to_leave_the_other() -> None:
-    actions, valid = lines(2)
-    valid[..., :10] = False
-    led = run_ahead(actions, valid, torch.full((2,), 4), 8.0, rng(3))
-    assert not torch.equal(led[..., 10:], actions[..., 10:])
+def test_nothing_is_under_way_at_an_episode_s_beginning_and_after_another_instruction(samples):
+    first = np.flatnonzero(np.diff(samples.episode, prepend=-1))
+    assert len(first) == 2
+    for rows in (first, first + 1):
+        np.testing.assert_array_equal(earlier(samples, rows, 2), samples.actions[rows])
+    assert (earlier(samples, first + 2, 2) != samples.actions[first + 2]).any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(earlier(samples, first + 2, 0), samples.actions[first + 2])
+
+
+def test_a_chunk_goes_on_from_what_is_given_and_ends_as_it_was_decided():
+    own, given = lines(200), lines(200) + 0.3
+    given[..., GRIPPERS] = 1.0
+    delays = draw_delays(own, 12, generator=rng(3))
+    made = gone_on_from(own, given, delays)
+    for chunk, delay, mine, told in zip(made, delays.tolist(), own, given, strict=True):
+        if delay == 0:
+            assert torch.equal(chunk, mine)
+            continue
+        assert torch.equal(chunk[:delay], told[:delay])
+        torch.testing.assert_close(chunk[delay - 1 + SETTLE_STEPS :], mine[delay - 1 + SETTLE_STEPS :])
+        assert torch.equal(chunk[delay:, GRIPPERS], mine[delay:, GRIPPERS]), "fingers do as is decided now, at once"
+        left = (chunk - mine)[delay - 1 :, :9].mean(dim=1)
+        wanted = 0.3 * (1 - torch.arange(len(left)) / SETTLE_STEPS).clamp_min(0)
+        torch.testing.assert_close(left, wanted, atol=1e-5, rtol=0)
+
+
+def test_a_step_is_given_them_only_when_the_stage_says_so(samples, tmp_path):
+    _, own = batches(samples, tmp_path / "own", either_side=False)
+    _, older = batches(samples, tmp_path / "older", either_side=False, given_age_s=0.3)
+    changed = 0
+    for one, other in zip(own, older, strict=True):
+        assert torch.equal(one.earlier, one.actions) and torch.equal(one.actions, other.actions)
+        changed += int((other.earlier != other.actions).any(dim=2).any(dim=1).sum())
+    assert changed > 0.4 * sum(len(batch.actions) for batch in own)
