@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from gear_vla_ros.cli import samples
+from gear_vla_ros.cli.plan import SEAMS
 from gear_vla_ros.engines.arrays import slow_input
 from gear_vla_ros.engines.bundle import Bundle, check_new
 from gear_vla_ros.engines.engine import SlowInput
@@ -24,7 +25,7 @@ INT8, CALIBRATION = "int8", 16
 class Wanted:
     """What a bundle is to be like. to: onnx or tensorrt. dtype: of the weights, '' for the target's usual one.
     text_tokens: length of the longest instruction and one. weights: the checkpoint inside. quantise: '' or int8. tasks:
-    what the network has learned, empty where that is not said."""
+    what the network has learned, seam: how its chunks are to meet, empty where that is not said."""
 
     to: str
     dtype: str
@@ -32,6 +33,7 @@ class Wanted:
     weights: bool
     quantise: str
     tasks: tuple[str, ...] = ()
+    seam: str = ""
 
     def __post_init__(self) -> None:
         if self.to not in TARGETS:
@@ -40,6 +42,8 @@ class Wanted:
             raise ValueError(f"--dtype: '{self.dtype}', allowed {' or '.join(TARGETS.values())}")
         if self.quantise not in ("", INT8):
             raise ValueError(f"--quantise: '{self.quantise}', allowed {INT8}")
+        if self.seam and self.seam not in SEAMS:
+            raise ValueError(f"--seam: '{self.seam}', allowed {', '.join(SEAMS)}")
         if self.quantise and self.precision != "float32":
             raise ValueError(f"--quantise {INT8}: graphs of {self.precision}, allowed --dtype float32")
 
@@ -121,6 +125,7 @@ def _export(
         dtype=wanted.precision,
         text_tokens=wanted.text_tokens,
         tasks=wanted.tasks,
+        seam=wanted.seam or None,  # type: ignore[arg-type]
         weights=wanted.weights,
         say=lambda line: console.print(line, highlight=False),
     )

@@ -81,12 +81,14 @@ def demo(
     seed: Seed = 0,
     task: Task = "",
     backend: Backend = "auto",
-    seam: Annotated[str, option("seam")] = "switch",
+    seam: Annotated[
+        str, typer.Option(help="auto: as the policy's bundle says, else switch; or as in bringup")
+    ] = "auto",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show what every node logs")] = False,
 ) -> None:
     """Bring up a simulated robot, follow one instruction, and report what was measured."""
     from gear_vla_ros.cli import demo as command
-    from gear_vla_ros.cli.shipped import chosen
+    from gear_vla_ros.cli.shipped import chosen, chosen_seam
 
     policy, checkpoint = chosen(policy, checkpoint, robot, task)
     options = Options(
@@ -97,7 +99,7 @@ def demo(
         seed=seed,
         task=task,
         backend=backend,
-        seam=seam,
+        seam=chosen_seam(seam, checkpoint),
         network="loopback",
     )
     plan = make_plan(options)

@@ -40,6 +40,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="new folder of the bundle")],
     robot: Annotated[list[str], typer.Option(help="robot it is for; may be given several times")],
     task: Annotated[list[str] | None, typer.Option(help="task it has learned; may be given several times")] = None,
+    seam: Annotated[str, typer.Option(help="how its chunks are to meet, for demos; none: not said")] = "",
     to: Annotated[str, typer.Option(help="onnx (CPU, onnxruntime) or tensorrt")] = "onnx",
     dtype: Annotated[str, typer.Option(help="precision: float32 or bfloat16; none: as is usual for --to")] = "",
     inputs: Annotated[Path | None, typer.Option(help="episode whose pictures and states prove it")] = None,
@@ -54,7 +55,7 @@ def export(
     """Export a network as an engine bundle that the nodes run, and prove every part against PyTorch."""
     from gear_vla_ros.cli import export as command
 
-    made_for = command.Wanted(to, dtype, text_tokens, weights, quantise, tuple(task or ()))
+    made_for = command.Wanted(to, dtype, text_tokens, weights, quantise, tuple(task or ()), seam)
     raise typer.Exit(command.run(checkpoint, robot, made_for, out, inputs, calibrate or [], seed, console))
 
 

@@ -9,9 +9,10 @@ from typing import get_args
 
 from gear_vla_ros.engines.opening import AUTO, BACKENDS
 from gear_vla_ros.policies.registry import policy_names
-from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
+from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.settings.paths import share_dir
+from gear_vla_ros.settings.runtime import Seam
 from gear_vla_ros.settings.teleop import DEVICES
 from gear_vla_ros.sim.randomise import check_task
 
@@ -19,7 +20,7 @@ Value = str | int | float | bool
 
 SIMULATORS = ("mujoco", "gazebo", "none")
 CAMERAS = ("driver", "realsense")
-SEAMS: tuple[str, ...] = get_args(RuntimeSpec.model_fields["seam"].annotation)
+SEAMS: tuple[str, ...] = get_args(Seam)
 HOLD_TO_RUN = ("auto", "on", "off")
 MACHINES = ("all", "robot", "policy")
 WITH_THE_NETWORK = ("action_node", "vlm_node")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gear_vla_ros.engines.bundle import is_bundle, open_bundle
-from gear_vla_ros.settings.paths import share_dir
+from gear_vla_ros.settings.paths import policy_folder, share_dir
 
 AUTO = "auto"
 
@@ -27,3 +27,12 @@ def chosen(policy: str, checkpoint: str, robot: str, task: str = "") -> tuple[st
     if name := checkpoint or shipped_for(robot, task):
         return "gear_vla", name
     return "expert", ""
+
+
+def chosen_seam(seam: str, checkpoint: str) -> str:
+    """How the chunks of a policy meet: as its bundle says where nobody else does."""
+    if seam != AUTO:
+        return seam
+    folder = policy_folder(checkpoint)
+    told = open_bundle(folder).manifest.seam if checkpoint and is_bundle(folder) else None
+    return told or "switch"

@@ -40,6 +40,7 @@ from gear_vla_ros.engines.parts import Parts, Value
 from gear_vla_ros.engines.torch_engine import fingerprint
 from gear_vla_ros.model.checkpoint import load
 from gear_vla_ros.model.gear_vla import GearVla
+from gear_vla_ros.settings.runtime import Seam
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MOST_INLINE_BYTES = 1_500_000_000
@@ -85,13 +86,14 @@ def export(
     dtype: str = "float32",
     text_tokens: int = 64,
     tasks: Sequence[str] = (),
+    seam: Seam | None = None,
     weights: bool = True,
     say: Say = lambda _: None,
 ) -> Bundle:
     """Make a bundle in `folder`, which must not exist or be empty; one that is cut short holds no manifest.
 
-    robots: embodiment id by robot. samples: recorded inputs for the parity. tasks: what the network has learned. Raises
-    ValueError or FileExistsError.
+    robots: embodiment id by robot. samples: recorded inputs for the parity. tasks: what the network has learned. seam:
+    how its chunks are to meet. Raises ValueError or FileExistsError.
     """
     check_new(folder)
     model = load(checkpoint)
@@ -101,7 +103,8 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     names = tuple(sorted(set(robots.values())))
     modules = graphs(reference, names, text_tokens)
-    manifest = _manifest(weights_are, reference, modules, robots, tasks, dtype, text_tokens)
+    manifest = _manifest(weights_are, reference, modules, robots, dtype, text_tokens)
+    manifest = manifest.model_copy(update={"tasks": tuple(tasks), "seam": seam})
     if (tokenizer := checkpoint / TOKENIZER).is_file():
         shutil.copy2(tokenizer, folder / TOKENIZER)
     _write_embedding(reference, folder / EMBEDDING, dtype)
@@ -162,7 +165,6 @@ def _manifest(
     reference: GearVla,
     modules: Mapping[str, Graph],
     robots: Mapping[str, str],
-    tasks: Sequence[str],
     dtype: str,
     text_tokens: int,
 ) -> Manifest:
@@ -172,7 +174,6 @@ def _manifest(
         weights=weights_are,
         spec=reference.spec,
         robots=dict(robots),
-        tasks=tuple(tasks),
         dtype=dtype,  # type: ignore[arg-type]
         opset=OPSET,
         text_tokens=text_tokens,

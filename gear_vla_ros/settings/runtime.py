@@ -6,11 +6,13 @@ from pydantic import Field
 
 from gear_vla_ros.settings.loading import Spec
 
+Seam = Literal["switch", "blend", "ensemble", "rtc"]
+
 
 class RuntimeSpec(Spec):
     """How chunks are made and followed."""
 
-    seam: Literal["switch", "blend", "ensemble", "rtc"] = "switch"
+    seam: Seam = "switch"
     """How a new chunk meets the running one: `switch` follows the newest by time, `blend` crosses over to it within
     the window, `ensemble` averages all chunks that cover the present, `rtc` gives the policy what runs meanwhile."""
     seam_window_s: float = Field(default=0.2, gt=0, le=1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gear_vla_ros.cli.shipped import chosen, shipped_for
+from gear_vla_ros.cli.shipped import chosen, chosen_seam, shipped_for
 from gear_vla_ros.engines.opening import open_engine
 from gear_vla_ros.settings import robot_names
 from gear_vla_ros.settings.paths import policy_folder, share_dir
@@ -27,6 +27,12 @@ def test_a_task_that_no_shipped_policy_has_learned_is_the_experts():
     assert chosen("auto", "", "ldt01", "handover") == ("expert", "")
     assert chosen("auto", "", "franka", "place") == ("gear_vla", "demo")
     assert chosen("auto", "mine", "ldt01", "handover") == ("gear_vla", "mine")
+
+
+def test_chunks_meet_as_the_policy_s_bundle_says_when_nobody_else_does(tmp_path):
+    assert chosen_seam("blend", "demo") == "blend"
+    assert chosen_seam("auto", "demo") == "rtc" == chosen_seam("auto", str(policy_folder("demo")))
+    assert chosen_seam("auto", "") == chosen_seam("auto", str(tmp_path)) == "switch"
 
 
 @pytest.mark.parametrize("robot", [name for name in robot_names() if shipped_for(name)])
