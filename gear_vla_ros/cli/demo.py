@@ -90,8 +90,9 @@ def run(plan: BringUp, instruction: str, time_limit_s: float, verbose: bool, con
 
 def _policy(plan: BringUp) -> str:
     """What drives, in words."""
-    given = next(node.parameters for node in plan.nodes if node.executable == "action_node")
-    return f"{given['policy']} {given['checkpoint']}".strip()
+    by = {node.executable: node.parameters for node in plan.nodes}
+    given = by["action_node"]
+    return f"{given['policy']} {given['checkpoint']}".strip() + f", seam {by['target_node']['seam']}"
 
 
 def _feedback(console: Console, feedback: Any) -> None:

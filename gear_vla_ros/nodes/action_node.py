@@ -11,19 +11,19 @@ from gear_vla_ros.contracts import ActionChunk, ArmChunk, ContractError, LatentA
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.msg import EpisodeEvent
 from gear_vla_ros.ros import convert
+from gear_vla_ros.ros.ahead import Ahead
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.joint_states import JointStateReader
 from gear_vla_ros.ros.node import run
 from gear_vla_ros.ros.policy_node import LatencyFigures, PolicyNode, PolicyParams
 from gear_vla_ros.ros.polling import Polled
-from gear_vla_ros.ros.topics import CHUNK, EVENTS, INSTRUCTION, JOINT_STATES, LATENTS
+from gear_vla_ros.ros.topics import CHUNK, EVENTS, INSTRUCTION, JOINT_STATES, LATENTS, TARGET
 from gear_vla_ros.ros.workers import NewestOnly
 from gear_vla_ros.runtime.latent_use import check_usable
 from gear_vla_ros.runtime.refused import Refused
-from gear_vla_ros.runtime.under_way import under_way
 from gear_vla_ros.settings import RuntimeSpec
 
-INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INSTRUCTION, EVENTS))
+INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INSTRUCTION, EVENTS, TARGET))
 CHECK_HZ = 20.0
 
 
@@ -51,6 +51,8 @@ class ActionNode(PolicyNode[Params]):
         self._state: RobotState | None = None
         self._instruction_id = 0
         self._last_chunk: ActionChunk | None = None
+        steps_max = self.params.rtc_steps_max
+        self._ahead = Ahead(self, INTERFACE, self.robot, self.health, steps_max) if self.params.rtc else None
         self._pass = LatencyFigures(self.health, "fast pass")
         self._state_to_chunk = LatencyFigures(self.health, "state to chunk")
         self._chunks = self.advertise(CHUNK)
@@ -110,12 +112,9 @@ class ActionNode(PolicyNode[Params]):
     def _under_way(self, latents: LatentAction, state: RobotState) -> Mapping[str, ArmChunk] | None:
         """With rtc: what the last chunk has for the time until the next one can be there."""
         last = self._last_chunk
-        if not self.params.rtc or last is None or last.instruction_id != latents.instruction_id:
+        if self._ahead is None or last is None or last.instruction_id != latents.instruction_id:
             return None
-        ahead_s = self._state_to_chunk.p(90) * 1e-3 + 1.0 / self.robot.rates.target_hz
-        found = under_way(last, state, ahead_s, self.params.rtc_steps_max)
-        self.health.set("steps under way", max((len(arm.gripper) for arm in found.values()), default=0))
-        return found
+        return self._ahead.steps(last, state, self._state_to_chunk.p(90) * 1e-3)
 
     def _newest_state(self) -> RobotState:
         message = self._joints.newest()

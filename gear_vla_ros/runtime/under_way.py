@@ -2,7 +2,8 @@
 
 Black et al. 2025 (arXiv 2506.07339) freeze that part during inference; a network trained with random delays simply gets
 it clean. Here it is counted by time, never by a step number, and moved to the new anchor as poses, translation and
-rotation of a step together, so that it is the same motion in space.
+rotation of a step together, so that it is the same motion in space. It begins where the targets are: the safety filter
+may have been slower than the chunk.
 """
 
 import math
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gear_vla_ros.contracts import ActionChunk, ArmChunk, RobotState
+from gear_vla_ros.contracts import ActionChunk, ArmChunk, CartesianTarget, Grade, RobotState
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.runtime.track import Array, Desired, Track
 
@@ -20,9 +21,12 @@ def steps_under_way(latency_s: float, rate_hz: float, most: int) -> int:
     return min(most, max(0, math.ceil(latency_s * rate_hz)))
 
 
-def under_way(running: ActionChunk, state: RobotState, ahead_s: float, most: int) -> Mapping[str, ArmChunk]:
+def under_way(
+    running: ActionChunk, state: RobotState, ahead_s: float, most: int, target: CartesianTarget | None = None
+) -> Mapping[str, ArmChunk]:
     """The poses that `running` has for the first steps, due within `ahead_s`, of a chunk anchored at `state`, relative
-    to its anchors; `most` steps at most.
+    to its anchors; `most` steps at most. target: the newest; they are moved by how far it is from the chunk at its
+    time, unless it holds or is another driver's.
 
     Empty when the running chunk is of other arms, or when it ends before the first of these steps.
     """
@@ -34,9 +38,22 @@ def under_way(running: ActionChunk, state: RobotState, ahead_s: float, most: int
     wanted = [track.at(now_ns) for now_ns in times if running.stamp_ns <= now_ns <= running.end_ns]
     if not wanted:
         return {}
-    return {name: _seen_from(arm.base_T_tcp, [one[name] for one in wanted]) for name, arm in state.arms.items()}
+    apart = _apart(track, target)
+    return {
+        name: _seen_from(arm.base_T_tcp, [one[name] for one in wanted], apart[name]) for name, arm in state.arms.items()
+    }
 
 
-def _seen_from(base_T_anchor: Array, wanted: list[Desired]) -> ArmChunk:
-    base_T_tcp = np.stack([one.base_T_tcp for one in wanted])
+def _apart(track: Track, target: CartesianTarget | None) -> Mapping[str, Array]:
+    """`[6]` by arm, from where the chunk wants the tool at the target's time to the target, in the base frame."""
+    chunk = track.chunk
+    followed = target is not None and target.grade <= Grade.SLOW and target.driver == chunk.model_id
+    if target is None or not followed or not chunk.stamp_ns <= target.stamp_ns <= chunk.end_ns:
+        return {name: np.zeros(6) for name in chunk.arms}
+    then = track.at(target.stamp_ns)
+    return {name: se3.difference(then[name].base_T_tcp, arm.base_T_tcp) for name, arm in target.arms.items()}
+
+
+def _seen_from(base_T_anchor: Array, wanted: list[Desired], apart: Array) -> ArmChunk:
+    base_T_tcp = se3.advance(np.stack([one.base_T_tcp for one in wanted]), apart)
     return ArmChunk(base_T_anchor, se3.inverse(base_T_anchor) @ base_T_tcp, np.array([one.gripper for one in wanted]))

@@ -136,6 +136,7 @@ class Episode:
         self._follower.on_state(self._state())
         if (target := self._follower.tick()) is not None:
             self._joints.aim(target)
+            self._loop.followed(target)
             self._watcher.target(target, self._follower.status())
 
     def _command(self) -> None:

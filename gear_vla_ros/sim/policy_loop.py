@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gear_vla_ros.contracts import (
     ActionChunk,
     ArmChunk,
+    CartesianTarget,
     Clock,
     Instruction,
     LatentAction,
@@ -92,11 +93,16 @@ class PolicyLoop:
         self._latents: LatentAction | None = None
         self._last_chunk: ActionChunk | None = None
         self._state_to_chunk_s = Percentiles(100)
+        self._target: CartesianTarget | None = None
         self._busy_until_ns = self._refused_until_ns = 0
 
     def instruct(self, instruction: Instruction) -> None:
         """Thoughts of another instruction are of no use any more."""
         self._instruction, self._latents = instruction, None
+
+    def followed(self, target: CartesianTarget) -> None:
+        """The newest target."""
+        self._target = target
 
     def run(self, world: World) -> None:
         """What is due now."""
@@ -157,7 +163,7 @@ class PolicyLoop:
         if not self._rtc or last is None or last.instruction_id != latents.instruction_id:
             return None
         ahead_s = self._state_to_chunk_s.p(90) + 1.0 / self._spec.rates.target_hz
-        return under_way(last, state, ahead_s, RTC_STEPS_MAX)
+        return under_way(last, state, ahead_s, RTC_STEPS_MAX, self._target)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
         if self._instruction is None or chunk.instruction_id != self._instruction.id:

@@ -46,5 +46,5 @@ def make(folder, decoding, **options):
     """A checkpoint and a bundle of it inside `folder`."""
     save(smaller(decoding=decoding), folder / "made_from")
     samples = [given(0), given(1, arms=(True, True), robot="agilex")]
-    learned = {"tasks": ["lift"], "text_tokens": TEXT_TOKENS, **options}
+    learned = {"tasks": ["lift"], "seam": "rtc", "text_tokens": TEXT_TOKENS, **options}
     return export(folder / "made_from", folder / "bundle", ROBOTS, samples, **learned)

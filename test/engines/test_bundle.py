@@ -140,12 +140,14 @@ def test_a_truncated_graph_with_a_matching_hash_is_refused(copy):
     assert "onnxruntime cannot read it" in open_engine(str(copy), "franka").refused[0]
 
 
-def test_it_says_what_it_has_learned_or_nothing(copy):
-    assert open_bundle(copy).manifest.tasks == ("lift",)
+def test_it_says_what_it_has_learned_and_how_its_chunks_are_to_meet_or_nothing(copy):
+    told = open_bundle(copy).manifest
+    assert (told.tasks, told.seam) == (("lift",), "rtc")
     said = json.loads((copy / MANIFEST).read_text())
-    del said["tasks"]
+    del said["tasks"], said["seam"]
     (copy / MANIFEST).write_text(json.dumps(said))
-    assert open_bundle(copy).manifest.tasks == ()
+    told = open_bundle(copy).manifest
+    assert (told.tasks, told.seam) == ((), None)
 
 
 def test_a_robot_that_it_was_not_made_for(copy):

@@ -5,8 +5,30 @@ from support import NodeProcess
 from test_action_node import Graph
 from test_vlm_node import SPEC
 
+from gear_vla_ros.contracts import ArmTarget, CartesianTarget, Grade
+from gear_vla_ros.geometry import se3
 from gear_vla_ros.ros import convert
+from gear_vla_ros.ros.topics import TARGET
 from gear_vla_ros.runtime.track import Track
+
+BELOW = np.array([0.0, 0.0, -0.05, 0.0, 0.0, 0.0])
+
+
+class Follows:
+    """Targets 5 cm below the newest chunk, as where it is followed more slowly than it is meant."""
+
+    def __init__(self, graph):
+        self.graph, self.sequence = graph, 0
+
+    def __call__(self):
+        if not self.graph.chunks:
+            return
+        chunk, now_ns = convert.chunk_from_msg(self.graph.chunks[-1], SPEC), self.graph.now_ns()
+        at = Track(chunk).at(now_ns)["right"]
+        arm = ArmTarget(se3.advance(at.base_T_tcp, BELOW), at.twist, at.gripper)
+        self.sequence += 1
+        told = CartesianTarget(now_ns, self.sequence, {"right": arm}, Grade.SLOW, chunk.stamp_ns, chunk.model_id)
+        self.graph.say(TARGET, convert.target_to_msg(told, SPEC))
 
 
 def test_with_rtc_a_chunk_begins_with_what_runs_while_it_is_made():
@@ -21,3 +43,16 @@ def test_with_rtc_a_chunk_begins_with_what_runs_while_it_is_made():
             for i, pose in enumerate(arm.base_T_tcp()[:2])
         ]
         assert max(errors) < 1e-4
+
+
+def test_it_begins_where_the_targets_are():
+    with NodeProcess("action_node", robot="franka", policy="gear_vla", rtc=True), Graph("gear_vla") as graph:
+        graph.robot_runs()
+        graph.every(0.2, graph.think)
+        graph.every(1 / 60, Follows(graph))
+        graph.until(lambda: len(graph.chunks) >= 6, "chunks")
+        first, second = (convert.chunk_from_msg(message, SPEC) for message in graph.chunks[4:6])
+        stamps = [second.stamp_ns + round(i / 30 * 1e9) for i in (1, 2)]
+        wanted = np.stack([Track(first).at(stamp)["right"].base_T_tcp for stamp in stamps])
+        apart = se3.difference(wanted, second.arms["right"].base_T_tcp()[:2])
+        np.testing.assert_allclose(apart, np.tile(BELOW, (2, 1)), atol=2e-3)

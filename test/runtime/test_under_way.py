@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_robot import HOME, state
 
-from gear_vla_ros.contracts import ActionChunk, ArmChunk
+from gear_vla_ros.contracts import ActionChunk, ArmChunk, ArmTarget, CartesianTarget, Grade
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.runtime.track import Track
 from gear_vla_ros.runtime.under_way import steps_under_way, under_way
@@ -36,6 +36,39 @@ def test_it_is_the_same_motion_in_space(late_ns, steps):
         wanted = Track(running).at(t)["right"]
         np.testing.assert_allclose(pose, wanted.base_T_tcp, atol=1e-9)
         assert abs(gripper - wanted.gripper) < 1e-9
+
+
+APART = np.array([0.02, -0.01, 0.03, 0.2, 0.0, -0.1])
+
+
+def target(running, at_ns, grade=Grade.FULL, driver="test"):
+    """Behind the chunk by APART."""
+    wanted = Track(running).at(at_ns)["right"]
+    behind = ArmTarget(se3.advance(wanted.base_T_tcp, APART), wanted.twist, wanted.gripper)
+    return CartesianTarget(at_ns, 1, {"right": behind}, grade, running.stamp_ns, driver)
+
+
+@given(st.integers(0, S // 2), st.sampled_from([Grade.FULL, Grade.SLOW]))
+def test_it_begins_where_the_targets_are_when_they_are_not_where_the_chunk_is(at_ns, grade):
+    running, now = chunk(), state(10 * S + at_ns + S // 20, {"right": HOME})
+    plain = under_way(running, now, 0.2, 12)["right"]
+    found = under_way(running, now, 0.2, 12, target(running, 10 * S + at_ns, grade))["right"]
+    moved = se3.difference(plain.base_T_tcp(), found.base_T_tcp())
+    np.testing.assert_allclose(moved, np.tile(APART, (len(moved), 1)), atol=1e-9)
+    np.testing.assert_array_equal(found.gripper, plain.gripper)
+
+
+def test_targets_that_hold_are_another_driver_s_or_of_another_time_move_nothing():
+    running, now = chunk(), state(10 * S + S // 2, {"right": HOME})
+    plain = under_way(running, now, 0.2, 12)["right"]
+    for other in (
+        target(running, 10 * S + S // 3, Grade.HOLD),
+        target(running, 10 * S + S // 3, driver="teleop"),
+        target(running, 10 * S - 1),
+        target(running, running.end_ns + 1),
+    ):
+        found = under_way(running, now, 0.2, 12, other)["right"]
+        np.testing.assert_allclose(found.base_T_tcp(), plain.base_T_tcp(), atol=1e-12)
 
 
 def test_other_arms_and_a_chunk_that_is_over_give_nothing():

@@ -1,0 +1,42 @@
+"""What goes on while the policy makes the next chunk, for the seam `rtc`, from topics."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rclpy.node import Node
+
+from gear_vla_ros.contracts import ActionChunk, ArmChunk, ContractError, RobotState
+from gear_vla_ros.ros import convert
+from gear_vla_ros.ros.health import Health
+from gear_vla_ros.ros.interface import Interface
+from gear_vla_ros.ros.polling import Polled
+from gear_vla_ros.ros.topics import TARGET
+from gear_vla_ros.runtime.under_way import under_way
+from gear_vla_ros.settings import RobotSpec
+
+
+class Ahead:
+    """The first steps of the next chunk: those of the last one, from where the newest target is. For one thread.
+
+    steps_max: most that are given.
+    """
+
+    def __init__(self, node: Node, interface: Interface, robot: RobotSpec, health: Health, steps_max: int) -> None:
+        self._robot, self._health, self._most = robot, health, steps_max
+        self._targets = Polled(node, interface, TARGET)
+        self._target: Any = None
+
+    def steps(self, last: ActionChunk, state: RobotState, latency_s: float) -> Mapping[str, ArmChunk]:
+        """Of a chunk anchored at `state` that can be there after `latency_s`, a tick later followed."""
+        self._read_target()
+        found = under_way(last, state, latency_s + 1.0 / self._robot.rates.target_hz, self._most, self._target)
+        self._health.set("steps under way", max((len(arm.gripper) for arm in found.values()), default=0))
+        return found
+
+    def _read_target(self) -> None:
+        if (message := self._targets.newest()) is None:
+            return
+        try:
+            self._target = convert.target_from_msg(message, self._robot)
+        except ContractError as error:
+            self._health.refuse(f"bad_message {TARGET.name}", str(error))
