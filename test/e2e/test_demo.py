@@ -12,7 +12,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from gear_vla_ros.cli.shipped import shipped_for
+from gear_vla_ros.cli.shipped import chosen_seam, shipped_for
 from gear_vla_ros.settings import load_robot, robot_names
 from gear_vla_ros.sim.randomise import random_scene
 
@@ -80,7 +80,7 @@ def reason_of_a_success(folder: Path, policy: str, attempts: list[tuple[str, ...
     failures in a row are a fault."""
     for number, options in enumerate(attempts):
         done, episode = demo(folder / str(number), *options)
-        assert f"policy: gear_vla {policy}" in done.stdout
+        assert f"policy: gear_vla {policy}, seam {chosen_seam('auto', policy)}" in done.stdout
         if done.returncode == 0:
             break
     report = json.loads((episode / "report.json").read_text())
