@@ -8,13 +8,13 @@ import numpy as np
 from rich.console import Console
 
 from gear_vla_ros.cli import samples
-from gear_vla_ros.cli.plan import SEAMS
 from gear_vla_ros.engines.arrays import slow_input
 from gear_vla_ros.engines.bundle import Bundle, check_new
 from gear_vla_ros.engines.engine import SlowInput
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.loading import load
 from gear_vla_ros.settings.model import ModelSpec, load_model_spec
+from gear_vla_ros.settings.runtime import SEAM_NAMES
 
 TARGETS = {"onnx": "float32", "tensorrt": "bfloat16"}
 """Where the bundle is to run, and the precision that is usual there."""
@@ -42,8 +42,8 @@ class Wanted:
             raise ValueError(f"--dtype: '{self.dtype}', allowed {' or '.join(TARGETS.values())}")
         if self.quantise not in ("", INT8):
             raise ValueError(f"--quantise: '{self.quantise}', allowed {INT8}")
-        if self.seam and self.seam not in SEAMS:
-            raise ValueError(f"--seam: '{self.seam}', allowed {', '.join(SEAMS)}")
+        if self.seam and self.seam not in SEAM_NAMES:
+            raise ValueError(f"--seam: '{self.seam}', allowed {', '.join(SEAM_NAMES)}")
         if self.quantise and self.precision != "float32":
             raise ValueError(f"--quantise {INT8}: graphs of {self.precision}, allowed --dtype float32")
 

@@ -5,14 +5,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import get_args
 
 from gear_vla_ros.engines.opening import AUTO, BACKENDS
 from gear_vla_ros.policies.registry import policy_names
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.settings.paths import share_dir
-from gear_vla_ros.settings.runtime import Seam
+from gear_vla_ros.settings.runtime import SEAM_NAMES
 from gear_vla_ros.settings.teleop import DEVICES
 from gear_vla_ros.sim.randomise import check_task
 
@@ -20,7 +19,6 @@ Value = str | int | float | bool
 
 SIMULATORS = ("mujoco", "gazebo", "none")
 CAMERAS = ("driver", "realsense")
-SEAMS: tuple[str, ...] = get_args(Seam)
 HOLD_TO_RUN = ("auto", "on", "off")
 MACHINES = ("all", "robot", "policy")
 WITH_THE_NETWORK = ("action_node", "vlm_node")
@@ -91,7 +89,7 @@ def make_plan(options: Options) -> BringUp:
     _one_of("policy", options.policy, (*policy_names(), NO_POLICY))
     _one_of("machine", options.machine, MACHINES)
     _one_of("backend", options.backend, (AUTO, *BACKENDS))
-    _one_of("seam", options.seam, SEAMS)
+    _one_of("seam", options.seam, SEAM_NAMES)
     _one_of("hold_to_run", options.hold_to_run, HOLD_TO_RUN)
     _one_of("teleop", options.teleop, ("", *DEVICES))
     robot = load_robot(options.robot)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gear_vla_ros.engines.bundle import is_bundle, open_bundle
+from gear_vla_ros.settings import RuntimeSpec
 from gear_vla_ros.settings.paths import policy_folder, share_dir
 
 AUTO = "auto"
@@ -35,4 +36,4 @@ def chosen_seam(seam: str, checkpoint: str) -> str:
         return seam
     folder = policy_folder(checkpoint)
     told = open_bundle(folder).manifest.seam if checkpoint and is_bundle(folder) else None
-    return told or "switch"
+    return told or RuntimeSpec().seam

@@ -23,7 +23,7 @@ from pydantic import Field, field_validator
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.settings.loading import Spec, parse
 from gear_vla_ros.settings.model import ModelSpec
-from gear_vla_ros.settings.runtime import Seam
+from gear_vla_ros.settings.runtime import SeamName
 
 MANIFEST, EMBEDDING, PARITY, TOKENIZER = "bundle.json", "embedding.npy", "parity.npz", "tokenizer.json"
 CHECKPOINT, PLANS = "checkpoint", "plans"
@@ -110,7 +110,7 @@ class Manifest(Spec):
     """Embodiment id by robot."""
     tasks: tuple[str, ...] = ()
     """What it has learned, by name as in simulation; empty: not said."""
-    seam: Seam | None = None
+    seam: SeamName | None = None
     """How its chunks are to meet; None: not said."""
     dtype: Literal["float32", "bfloat16"]
     """Of the weights inside the graphs."""

@@ -40,7 +40,7 @@ from gear_vla_ros.engines.parts import Parts, Value
 from gear_vla_ros.engines.torch_engine import fingerprint
 from gear_vla_ros.model.checkpoint import load
 from gear_vla_ros.model.gear_vla import GearVla
-from gear_vla_ros.settings.runtime import Seam
+from gear_vla_ros.settings.runtime import SeamName
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MOST_INLINE_BYTES = 1_500_000_000
@@ -86,7 +86,7 @@ def export(
     dtype: str = "float32",
     text_tokens: int = 64,
     tasks: Sequence[str] = (),
-    seam: Seam | None = None,
+    seam: SeamName | None = None,
     weights: bool = True,
     say: Say = lambda _: None,
 ) -> Bundle:
@@ -103,8 +103,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     names = tuple(sorted(set(robots.values())))
     modules = graphs(reference, names, text_tokens)
-    manifest = _manifest(weights_are, reference, modules, robots, dtype, text_tokens)
-    manifest = manifest.model_copy(update={"tasks": tuple(tasks), "seam": seam})
+    manifest = _manifest(weights_are, reference, modules, robots, tasks, seam, dtype, text_tokens)
     if (tokenizer := checkpoint / TOKENIZER).is_file():
         shutil.copy2(tokenizer, folder / TOKENIZER)
     _write_embedding(reference, folder / EMBEDDING, dtype)
@@ -165,6 +164,8 @@ def _manifest(
     reference: GearVla,
     modules: Mapping[str, Graph],
     robots: Mapping[str, str],
+    tasks: Sequence[str],
+    seam: SeamName | None,
     dtype: str,
     text_tokens: int,
 ) -> Manifest:
@@ -174,6 +175,8 @@ def _manifest(
         weights=weights_are,
         spec=reference.spec,
         robots=dict(robots),
+        tasks=tuple(tasks),
+        seam=seam,
         dtype=dtype,  # type: ignore[arg-type]
         opset=OPSET,
         text_tokens=text_tokens,

@@ -1,11 +1,10 @@
 """What goes on while the policy makes the next chunk, for the seam `rtc`, from topics."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from rclpy.node import Node
 
-from gear_vla_ros.contracts import ActionChunk, ArmChunk, ContractError, RobotState
+from gear_vla_ros.contracts import ActionChunk, ArmChunk, CartesianTarget, ContractError, RobotState
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.health import Health
 from gear_vla_ros.ros.interface import Interface
@@ -24,7 +23,7 @@ class Ahead:
     def __init__(self, node: Node, interface: Interface, robot: RobotSpec, health: Health, steps_max: int) -> None:
         self._robot, self._health, self._most = robot, health, steps_max
         self._targets = Polled(node, interface, TARGET)
-        self._target: Any = None
+        self._target: CartesianTarget | None = None
 
     def steps(self, last: ActionChunk, state: RobotState, latency_s: float) -> Mapping[str, ArmChunk]:
         """Of a chunk anchored at `state` that can be there after `latency_s`, a tick later followed."""

@@ -47,11 +47,15 @@ def under_way(
 def _apart(track: Track, target: CartesianTarget | None) -> Mapping[str, Array]:
     """`[6]` by arm, from where the chunk wants the tool at the target's time to the target, in the base frame."""
     chunk = track.chunk
-    followed = target is not None and target.grade <= Grade.SLOW and target.driver == chunk.model_id
-    if target is None or not followed or not chunk.stamp_ns <= target.stamp_ns <= chunk.end_ns:
+    if target is None or not _follows(target, chunk):
         return {name: np.zeros(6) for name in chunk.arms}
     then = track.at(target.stamp_ns)
     return {name: se3.difference(then[name].base_T_tcp, arm.base_T_tcp) for name, arm in target.arms.items()}
+
+
+def _follows(target: CartesianTarget, chunk: ActionChunk) -> bool:
+    within = chunk.stamp_ns <= target.stamp_ns <= chunk.end_ns
+    return within and target.grade <= Grade.SLOW and target.driver == chunk.model_id
 
 
 def _seen_from(base_T_anchor: Array, wanted: list[Desired], apart: Array) -> ArmChunk:

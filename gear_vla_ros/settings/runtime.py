@@ -1,18 +1,19 @@
 """Options of a run that do not belong to a robot."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from gear_vla_ros.settings.loading import Spec
 
-Seam = Literal["switch", "blend", "ensemble", "rtc"]
+SeamName = Literal["switch", "blend", "ensemble", "rtc"]
+SEAM_NAMES: tuple[str, ...] = get_args(SeamName)
 
 
 class RuntimeSpec(Spec):
     """How chunks are made and followed."""
 
-    seam: Seam = "switch"
+    seam: SeamName = "switch"
     """How a new chunk meets the running one: `switch` follows the newest by time, `blend` crosses over to it within
     the window, `ensemble` averages all chunks that cover the present, `rtc` gives the policy what runs meanwhile."""
     seam_window_s: float = Field(default=0.2, gt=0, le=1)

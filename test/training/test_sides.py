@@ -41,5 +41,6 @@ def test_changing_twice_changes_nothing_but_fast(samples, tmp_path):
     batch = batches(samples, tmp_path, either_side=False)[1][0]
     again = changed(changed(batch))
     assert torch.equal(again.inputs.views, batch.inputs.views) and torch.equal(again.actions, batch.actions)
+    assert torch.equal(changed(batch).earlier, changed(batch).actions), "what is under way is of the same arm"
     assert torch.equal(again.near, batch.near) and torch.equal(again.shown, batch.shown)
     assert (again.fast == IGNORE).all()
