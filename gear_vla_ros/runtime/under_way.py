@@ -25,8 +25,8 @@ def under_way(
     running: ActionChunk, state: RobotState, ahead_s: float, most: int, target: CartesianTarget | None = None
 ) -> Mapping[str, ArmChunk]:
     """The poses that `running` has for the first steps, due within `ahead_s`, of a chunk anchored at `state`, relative
-    to its anchors; `most` steps at most. target: the newest; they are moved by how far it is from the chunk at its
-    time, unless it holds or is another driver's.
+    to its anchors; `most` steps at most. target: the newest; when it follows `running`, they are moved by how far
+    it is from that at its time. One that holds, or still follows the chunk before, says nothing of it.
 
     Empty when the running chunk is of other arms, or when it ends before the first of these steps.
     """
@@ -54,8 +54,8 @@ def _apart(track: Track, target: CartesianTarget | None) -> Mapping[str, Array]:
 
 
 def _follows(target: CartesianTarget, chunk: ActionChunk) -> bool:
-    within = chunk.stamp_ns <= target.stamp_ns <= chunk.end_ns
-    return within and target.grade <= Grade.SLOW and target.driver == chunk.model_id
+    of_it = target.source_stamp_ns == chunk.stamp_ns and target.driver == chunk.model_id
+    return of_it and target.grade <= Grade.SLOW and chunk.stamp_ns <= target.stamp_ns <= chunk.end_ns
 
 
 def _seen_from(base_T_anchor: Array, wanted: list[Desired], apart: Array) -> ArmChunk:

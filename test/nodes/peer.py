@@ -53,7 +53,7 @@ class Peer:
         self._publishers[name].publish(message)
 
     def every(self, period_s, make):
-        """Call `make` again and again while spinning."""
+        """Call `make` again and again while spinning; half of the time at most, however long it takes."""
         self._beats.append([period_s, 0.0, make])
 
     def still(self):
@@ -138,9 +138,9 @@ class Peer:
 
     def _turn(self):
         for beat in self._beats:
-            if time.monotonic() - beat[1] >= beat[0]:
-                beat[1] = time.monotonic()
+            if (begun := time.monotonic()) >= beat[1]:
                 beat[2]()
+                beat[1] = max(begun + beat[0], 2 * time.monotonic() - begun)
         self.executor.spin_once(timeout_sec=0.002)
 
 

@@ -1,5 +1,7 @@
 """What runs while the next chunk is made, seen from the new anchor."""
 
+import dataclasses
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,10 +60,11 @@ def test_it_begins_where_the_targets_are_when_they_are_not_where_the_chunk_is(at
     np.testing.assert_array_equal(found.gripper, plain.gripper)
 
 
-def test_targets_that_hold_are_another_driver_s_or_of_another_time_move_nothing():
+def test_targets_that_hold_or_are_of_another_chunk_driver_or_time_move_nothing():
     running, now = chunk(), state(10 * S + S // 2, {"right": HOME})
     plain = under_way(running, now, 0.2, 12)["right"]
     for other in (
+        dataclasses.replace(target(running, 10 * S + S // 3), source_stamp_ns=9 * S),
         target(running, 10 * S + S // 3, Grade.HOLD),
         target(running, 10 * S + S // 3, driver="teleop"),
         target(running, 10 * S - 1),
