@@ -22,7 +22,6 @@ from gear_vla_ros.cli.eval_episode import Evaluation, attempt
 from gear_vla_ros.cli.eval_report import share
 from gear_vla_ros.cli.jobs import spread
 from gear_vla_ros.model.gear_vla import GearVla
-from gear_vla_ros.settings.model import load_model_spec
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training import run as runs
 from gear_vla_ros.training.prepared import Prepared, prepare
@@ -96,9 +95,7 @@ def trial(options: argparse.Namespace, robot: str, unseen: Path) -> Trial:
 
 
 def all_found(make: Callable[[Any], dict[str, Any]], cells: Sequence[Cell], jobs: int, console: Console) -> list[Any]:
-    """Of all cells, in the order of their seeds. Datasets are prepared first: two processes must not do it at once."""
-    for folder in {folder for cell in cells for folder in (*cell.data, cell.trial.unseen)}:
-        prepare(folder, load_model_spec("demo").view_size)
+    """Of all cells, in the order of their seeds."""
     return sorted(spread(make, cells, jobs, "networks", console), key=lambda one: int(one["about"]["seed"]))
 
 

@@ -23,7 +23,7 @@ from gear_vla_ros.contracts import (
 from gear_vla_ros.runtime.latency import Percentiles
 from gear_vla_ros.runtime.latent_use import check_usable
 from gear_vla_ros.runtime.refused import Refused
-from gear_vla_ros.runtime.under_way import under_way
+from gear_vla_ros.runtime.under_way import STEPS_MAX, under_way
 from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.sim.pacing import Repeated, Timing, Worker
 from gear_vla_ros.sim.watching import Watcher
@@ -31,8 +31,6 @@ from gear_vla_ros.sim.world import World
 
 Images = Mapping[ViewRole, NDArray[np.uint8]]
 
-RTC_STEPS_MAX = 12
-"""As the action_node's parameter."""
 EAGER_HZ = 1000.0
 _UNSEEN: Images = {"head": np.zeros((8, 8, 3), np.uint8)}
 
@@ -163,7 +161,7 @@ class PolicyLoop:
         if not self._rtc or last is None or last.instruction_id != latents.instruction_id:
             return None
         ahead_s = self._state_to_chunk_s.p(90) + 1.0 / self._spec.rates.target_hz
-        return under_way(last, state, ahead_s, RTC_STEPS_MAX, self._target)
+        return under_way(last, state, ahead_s, STEPS_MAX, self._target)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
         if self._instruction is None or chunk.instruction_id != self._instruction.id:

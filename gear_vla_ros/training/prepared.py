@@ -3,9 +3,11 @@
 Made once a dataset and view size, beside it in `prepared/`; memory-mapped, so that several processes share them.
 """
 
+import fcntl
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -30,6 +32,7 @@ HZ = 10
 """Samples a second of an episode; neighbours tell next to nothing new."""
 ARRAYS = ("views", "state", "actions", "known", "episode", "frame", "task", "near", "point")
 FORMAT = 3
+ABOUT = "about.json"
 NOTHING = -1
 HELD_M, CLOSED, ASIDE_M = 0.03, 0.5, 0.03
 """An object is held that is so near a tool whose fingers stay closed; fingers below the second count as closed. A tool
@@ -138,16 +141,36 @@ def prepare(dataset: Path, view_size: int, told: Callable[[int, int], None] = la
     reader = DatasetReader(dataset)
     robot = _robot(reader)
     about = _about(reader, robot, view_size)
-    if not (folder / "about.json").is_file() or json.loads((folder / "about.json").read_text()) != about:
-        partial = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        _write(reader, robot, view_size, partial, told)
-        (partial / "about.json").write_text(json.dumps(about))
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
+    if not _is_of(folder, about):
+        with _alone(folder.with_suffix(".lock")):
+            if not _is_of(folder, about):
+                _make(folder, about, lambda partial: _write(reader, robot, view_size, partial, told))
     reader.close()
     return opened(folder, robot, about["roles"], reader.tasks, about["names"], reader.fps)
+
+
+def _is_of(folder: Path, about: dict[str, Any]) -> bool:
+    file = folder / ABOUT
+    return file.is_file() and bool(json.loads(file.read_text()) == about)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time; the others wait, as those of `torchrun` all begin at once."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(folder: Path, about: dict[str, Any], write: Callable[[Path], None]) -> None:
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write(partial)
+    (partial / ABOUT).write_text(json.dumps(about))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.replace(folder)
 
 
 def opened(

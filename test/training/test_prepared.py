@@ -1,6 +1,8 @@
 """Samples as arrays: what the dataset and the episode behind it say."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -75,6 +77,18 @@ def test_it_is_made_once_and_again_when_the_dataset_is_another(dataset, samples)
     about.write_text(json.dumps(json.loads(about.read_text()) | {"frames": 1}))
     prepare(dataset, 96, lambda at, total: told.append(at))
     assert told[-1] == len(samples)
+
+
+def test_of_two_processes_one_makes_it_and_the_other_waits(dataset):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert sum(pool.map(how_many_are_made, [dataset, dataset])) == len(prepare(dataset, 64))
+
+
+def how_many_are_made(dataset):
+    """Samples that this process made itself."""
+    told = []
+    prepare(dataset, 64, lambda at, total: told.append(at))
+    return len(told)
 
 
 @pytest.mark.parametrize("size", [48])
