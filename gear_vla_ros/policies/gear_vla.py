@@ -77,12 +77,15 @@ class GearVlaPolicy:
     def act(
         self, latents: LatentAction, state: RobotState, under_way: Mapping[str, ArmChunk] | None = None
     ) -> ActionChunk:
-        """Fast pass: a chunk anchored at `state`; the flow's noise is drawn from the seed and both stamps, so that the
-        same input gives the same chunk. Raises ValueError on foreign latents or other arms."""
+        """Fast pass: a chunk anchored at `state`. The flow's noise is drawn from the seed, the instruction and both
+        stamps: the same input gives the same chunk, and evaluated episodes do not share theirs.
+
+        Raises ValueError on foreign latents or other arms.
+        """
         if latents.model_id != self.model_id:
             raise ValueError(f"latents.model_id: '{latents.model_id}', allowed '{self.model_id}'")
         model = self._engine.spec
-        random = np.random.default_rng((self._options.seed, latents.stamp_ns, state.stamp_ns))
+        random = np.random.default_rng((self._options.seed, latents.instruction_id, latents.stamp_ns, state.stamp_ns))
         noise = random.standard_normal((model.expert.steps, model.action_numbers), dtype=np.float32)
         prefix = action_numbers(under_way) if under_way else None
         given = state_input(state.arms, self._spec, model)

@@ -77,3 +77,12 @@ def test_the_letterbox_keeps_the_shape():
     boxed = letterbox(tall, 8)
     assert boxed.shape == (8, 8, 3)
     np.testing.assert_array_equal(boxed[0, :, 0], [0, 0, 255, 255, 255, 255, 0, 0])
+
+
+def test_noise_is_the_same_for_the_same_input_and_another_for_another_instruction(policy):
+    seen = observation("franka")
+    latents = policy.think(seen)
+    again, other = latents, dataclasses.replace(latents, instruction_id=latents.instruction_id + 1)
+    first, second, third = (policy.act(each, seen.state).arms["right"].anchor_T_tcp for each in (latents, again, other))
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first, third)
