@@ -118,12 +118,7 @@ class ActionNode(PolicyNode[Params]):
         return self._ahead.steps(last, state, self._state_to_chunk.p(90) * 1e-3)
 
     def _newest_state(self) -> RobotState:
-        message = self._joints.newest()
-        if message is not None:
-            try:
-                self._state = self._reader.read(message)
-            except ContractError as error:
-                self.health.refuse(f"bad_message {self.robot.joint_states_topic}", str(error))
+        self._state = self._joints.read(self._reader.read, self.health) or self._state
         if self._state is None:
             raise ContractError(f"state: no usable message on {self.robot.joint_states_topic} yet")
         return self._state

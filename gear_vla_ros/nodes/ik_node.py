@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from gear_vla_ros.contracts import CartesianTarget, ContractError, RobotState
+from gear_vla_ros.contracts import CartesianTarget, RobotState
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.differential_ik import DifferentialIk
 from gear_vla_ros.kinematics.robot_model import RobotModel
@@ -92,24 +92,14 @@ class IkNode(GearNode[Params]):
             self._command(self._q, self._target, age_s, dt)
 
     def _read_target(self) -> None:
-        message = self._targets.newest()
-        if message is None:
-            return
-        self.health.count(TARGET.name)
-        try:
-            self._target = convert.target_from_msg(message, self.robot)
-            self._target_is_new = True
-        except ContractError as error:
-            self.health.refuse(f"bad_message {TARGET.name}", str(error))
+        found = self._targets.read(lambda message: convert.target_from_msg(message, self.robot), self.health)
+        if found is not None:
+            self.health.count(TARGET.name)
+            self._target, self._target_is_new = found, True
 
     def _measure(self, now_ns: int) -> None:
         """Read the joints; begin there when not commanding or when the command is far off; pause when they are old."""
-        message = self._joints.newest()
-        if message is not None:
-            try:
-                self._measured = self._reader.read(message)
-            except ContractError as error:
-                self.health.refuse(f"bad_message {self.robot.joint_states_topic}", str(error))
+        self._measured = self._joints.read(self._reader.read, self.health) or self._measured
         limit_s = 2 * self.robot.staleness.joint_states_s
         if self._measured is None or now_ns - self._measured.stamp_ns > limit_s * 1e9:
             self._pause("stale_joint_states", f"older than {limit_s:g} s, or none yet; not commanding")

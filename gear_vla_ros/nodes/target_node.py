@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from gear_vla_ros.contracts import CartesianTarget, ContractError
+from gear_vla_ros.contracts import CartesianTarget
 from gear_vla_ros.kinematics.guard import Guard
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.ros import convert
@@ -102,13 +102,7 @@ class TargetNode(GearNode[Params]):
             self._publish_status()
 
     def _read_state(self) -> None:
-        message = self._joints.newest()
-        if message is None:
-            return
-        try:
-            self._follower.on_state(self._reader.read(message))
-        except ContractError as error:
-            self.health.refuse(f"bad_message {self.robot.joint_states_topic}", str(error))
+        self._joints.read(lambda message: self._follower.on_state(self._reader.read(message)), self.health)
 
     def _publish(self, target: CartesianTarget) -> None:
         message = convert.target_to_msg(target, self.robot)

@@ -5,7 +5,6 @@ from typing import Any
 
 from pydantic import Field
 
-from gear_vla_ros.contracts import ContractError
 from gear_vla_ros.msg import EpisodeEvent
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.clocks import RosClock
@@ -62,13 +61,9 @@ class TeleopNode(GearNode[Params]):
         self.health.set("driving", ", ".join(self._teleop.driving) or "nothing")
 
     def _read_target(self) -> None:
-        message = self._targets.newest()
-        if message is None:
-            return
-        try:
-            self._teleop.on_target(convert.target_from_msg(message, self.robot))
-        except ContractError as error:
-            self.health.refuse(f"bad_message {TARGET.name}", str(error))
+        self._targets.read(
+            lambda message: self._teleop.on_target(convert.target_from_msg(message, self.robot)), self.health
+        )
 
     def _tell(self, event: str, about: str) -> None:
         message = EpisodeEvent(kind=KINDS[event], source=self._teleop.model_id, message=about)

@@ -96,11 +96,9 @@ class VlmNode(PolicyNode[Params]):
             self.worker.offer(observation)
 
     def _newest_scene(self) -> Any:
-        if self._scenes is not None and (message := self._scenes.newest()) is not None:
-            try:
-                self._scene = convert.scene_from_msg(message, self.robot)
-            except ContractError as error:
-                self.health.refuse(f"bad_message {SCENE.name}", str(error))
+        if self._scenes is not None:
+            found = self._scenes.read(lambda message: convert.scene_from_msg(message, self.robot), self.health)
+            self._scene = self._scene if found is None else found
         return self._scene
 
     def _on_latents(self, latents: LatentAction) -> None:

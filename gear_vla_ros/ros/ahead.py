@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rclpy.node import Node
 
-from gear_vla_ros.contracts import ActionChunk, ArmChunk, CartesianTarget, ContractError, RobotState
+from gear_vla_ros.contracts import ActionChunk, ArmChunk, CartesianTarget, RobotState
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.health import Health
 from gear_vla_ros.ros.interface import Interface
@@ -27,15 +27,8 @@ class Ahead:
 
     def steps(self, last: ActionChunk, state: RobotState, latency_s: float) -> Mapping[str, ArmChunk]:
         """Of a chunk anchored at `state` that can be there after `latency_s`, a tick later followed."""
-        self._read_target()
+        said = self._targets.read(lambda message: convert.target_from_msg(message, self._robot), self._health)
+        self._target = said or self._target
         found = under_way(last, state, latency_s + 1.0 / self._robot.rates.target_hz, self._most, self._target)
         self._health.set("steps under way", max((len(arm.gripper) for arm in found.values()), default=0))
         return found
-
-    def _read_target(self) -> None:
-        if (message := self._targets.newest()) is None:
-            return
-        try:
-            self._target = convert.target_from_msg(message, self._robot)
-        except ContractError as error:
-            self._health.refuse(f"bad_message {TARGET.name}", str(error))

@@ -4,14 +4,19 @@ A 200 Hz topic that is read at 30 Hz costs a callback's share of a core each mes
 used are deserialised, and the ticks of the node are not disturbed.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 
+from gear_vla_ros.contracts import ContractError
+from gear_vla_ros.ros.health import Health
 from gear_vla_ros.ros.interface import Interface, Topic, declared
+
+Made = TypeVar("Made")
 
 
 class NeverRuns(CallbackGroup):
@@ -42,12 +47,22 @@ class Polled:
         self._subscription = node.create_subscription(
             topic.type, name or topic.name, _ignore, profile, callback_group=self._group, raw=True
         )
-        self._node, self._type = node, topic.type
+        self._node, self._type, self._name = node, topic.type, name or topic.name
 
     def newest(self) -> Any | None:
         """The newest message since the last call, None without one."""
         taken = self._take()
         return deserialize_message(taken[-1], self._type) if taken else None
+
+    def read(self, use: Callable[[Any], Made], health: Health) -> Made | None:
+        """What `use` makes of `newest`; None without one. ContractErrors of `use` are refusals, and give None too."""
+        if (message := self.newest()) is None:
+            return None
+        try:
+            return use(message)
+        except ContractError as error:
+            health.refuse(f"bad_message {self._name}", str(error))
+            return None
 
     def all(self) -> list[Any]:
         """All messages since the last call, oldest first."""

@@ -4,6 +4,8 @@ import pytest
 import rclpy
 from sensor_msgs.msg import JointState
 
+from gear_vla_ros.contracts import ContractError
+from gear_vla_ros.ros.health import Health
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.topics import INSTRUCTION, JOINT_STATES
@@ -45,6 +47,26 @@ def test_the_newest_ones_are_kept_in_order(node):
     assert names_after(polled, 3)[-1] == "7"
     assert polled.all() == []
     assert polled.newest() is None
+
+
+def test_what_cannot_be_used_is_refused_by_its_topic(node):
+    polled, health, seen = Polled(node, INTERFACE, JOINT_STATES, "/polled"), Health(node), []
+
+    def use(message):
+        seen.append(message.name[0])
+        raise ContractError("name: '0', allowed is another")
+
+    assert polled.read(use, health) is None
+    assert health.refused == {}
+    publish(node, "/polled", 1)
+    deadline = time.monotonic() + LIMIT_S
+    while not seen and time.monotonic() < deadline:
+        assert polled.read(use, health) is None
+    assert health.refused == {"bad_message /polled": 1}
+    publish(node, "/polled", 1)
+    while not (found := polled.read(lambda message: message.name[0], health)) and time.monotonic() < deadline:
+        pass
+    assert found == "0"
 
 
 def test_the_executor_never_takes_a_message(node):
