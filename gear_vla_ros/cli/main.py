@@ -34,7 +34,7 @@ def bringup(
     seed: Seed = 0,
     task: Task = "",
     backend: Backend = "auto",
-    seam: Annotated[str, option("seam")] = "switch",
+    seam: Annotated[str, option("seam")] = "auto",
     hold_to_run: Annotated[str, option("hold_to_run")] = "auto",
     network: Annotated[str, option("network")] = "auto",
     machine: Annotated[str, option("machine")] = "all",
@@ -81,14 +81,12 @@ def demo(
     seed: Seed = 0,
     task: Task = "",
     backend: Backend = "auto",
-    seam: Annotated[
-        str, typer.Option(help="auto: as the policy's bundle says, else switch; or as in bringup")
-    ] = "auto",
+    seam: Annotated[str, option("seam")] = "auto",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show what every node logs")] = False,
 ) -> None:
     """Bring up a simulated robot, follow one instruction, and report what was measured."""
     from gear_vla_ros.cli import demo as command
-    from gear_vla_ros.cli.shipped import chosen, chosen_seam
+    from gear_vla_ros.cli.shipped import chosen
 
     policy, checkpoint = chosen(policy, checkpoint, robot, task)
     options = Options(
@@ -99,7 +97,7 @@ def demo(
         seed=seed,
         task=task,
         backend=backend,
-        seam=chosen_seam(seam, checkpoint),
+        seam=seam,
         network="loopback",
     )
     plan = make_plan(options)

@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from gear_vla_ros.cli.shipped import chosen_seam
 from gear_vla_ros.engines.opening import AUTO, BACKENDS
 from gear_vla_ros.policies.registry import policy_names
 from gear_vla_ros.settings import RobotSpec, load_robot
@@ -45,7 +46,10 @@ class Options:
         metadata={"help": "scene of this task by the seed: lift, place, handover, flip_label; none: 3 cubes"},
     )
     backend: str = field(default="auto", metadata={"help": "of a bundle: auto, tensorrt, onnxruntime or torch"})
-    seam: str = field(default="switch", metadata={"help": "how chunks meet: switch, blend, ensemble or rtc"})
+    seam: str = field(
+        default=AUTO,
+        metadata={"help": "how chunks meet: auto (as the bundle says, else switch), switch, blend, ensemble or rtc"},
+    )
     hold_to_run: str = field(default="auto", metadata={"help": "auto: as the YAML says, not in simulation; on or off"})
     network: str = field(default="auto", metadata={"help": "auto, loopback, two_machines or inherit"})
     machine: str = field(default="all", metadata={"help": "all nodes here; policy: only those with the network; robot"})
@@ -89,11 +93,12 @@ def make_plan(options: Options) -> BringUp:
     _one_of("policy", options.policy, (*policy_names(), NO_POLICY))
     _one_of("machine", options.machine, MACHINES)
     _one_of("backend", options.backend, (AUTO, *BACKENDS))
-    _one_of("seam", options.seam, SEAM_NAMES)
+    _one_of("seam", options.seam, (AUTO, *SEAM_NAMES))
     _one_of("hold_to_run", options.hold_to_run, HOLD_TO_RUN)
     _one_of("teleop", options.teleop, ("", *DEVICES))
     robot = load_robot(options.robot)
     _make_sense(options, robot)
+    options = replace(options, seam=chosen_seam(options.seam, options.checkpoint))
     nodes = (node for node in _nodes(options, robot) if _runs_here(node, options.machine))
     return BringUp(robot, tuple(nodes), _environment(options))
 

@@ -86,6 +86,16 @@ def test_planned_parameters_are_parameters_of_the_nodes(tmp_path):
         params.model_validate(dict(node.parameters))
 
 
+@pytest.mark.parametrize(
+    ("seam", "checkpoint", "found"),
+    [("auto", "dual_arm", "rtc"), ("blend", "dual_arm", "blend"), ("auto", "demo", "ensemble"), ("auto", "", "switch")],
+)
+def test_chunks_meet_as_the_bundle_says_when_nobody_else_does(seam, checkpoint, found):
+    by = {node.name: node.parameters for node in make_plan(Options(seam=seam, checkpoint=checkpoint)).nodes}
+    assert by["target_node"]["seam"] == found
+    assert by["action_node"]["rtc"] == (found == "rtc")
+
+
 def test_command_lines_quote_what_yaml_would_change():
     sim = make_plan(Options(instruction="it's 3: lift", seed=7)).nodes
     vlm = next(node for node in sim if node.name == "vlm_node")
