@@ -53,7 +53,7 @@ class Peer:
         self._publishers[name].publish(message)
 
     def every(self, period_s, make):
-        """Call `make` again and again while spinning; half of the time at most, however long it takes."""
+        """Call `make` again and again while spinning; a period after its end when it takes longer than one."""
         self._beats.append([period_s, 0.0, make])
 
     def still(self):
@@ -140,7 +140,8 @@ class Peer:
         for beat in self._beats:
             if (begun := time.monotonic()) >= beat[1]:
                 beat[2]()
-                beat[1] = max(begun + beat[0], 2 * time.monotonic() - begun)
+                late = (ended := time.monotonic()) > begun + beat[0]
+                beat[1] = beat[0] + (ended if late else begun)
         self.executor.spin_once(timeout_sec=0.002)
 
 
