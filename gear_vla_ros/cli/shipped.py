@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from gear_vla_ros.engines.bundle import is_bundle, open_bundle
+from gear_vla_ros.engines.opening import AUTO
 from gear_vla_ros.settings import RuntimeSpec
 from gear_vla_ros.settings.paths import policy_folder, share_dir
-
-AUTO = "auto"
 
 
 def shipped_for(robot: str, task: str = "") -> str:
