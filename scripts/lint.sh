@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Style, types, import contracts, and whether README.md's tables are those of the code.
+# Style, types, import contracts, and whether the tables of nodes are those of the code.
 set -euo pipefail
 ruff check .
 mypy

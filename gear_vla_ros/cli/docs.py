@@ -1,7 +1,10 @@
-"""README.md's tables of nodes, topics and parameters, written from what the nodes declare."""
+"""The reference of nodes, topics and parameters, written from what the nodes declare.
+
+README.md says what each node is for, docs/nodes.md all of them in full.
+"""
 
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -14,35 +17,62 @@ from gear_vla_ros.ros.parameters import ParameterDescription, describe
 from gear_vla_ros.ros.qos import name_of
 
 BEGIN, END = "<!-- nodes:begin -->", "<!-- nodes:end -->"
+REFERENCE = "docs/nodes.md"
 
 
-def write(readme: Path, check: bool, console: Console) -> int:
-    """Put the tables between the two marks; with `check` only say whether they are there already (0) or not (1)."""
-    text = readme.read_text(encoding="utf-8")
+def write(share: Path, check: bool, console: Console) -> int:
+    """Put each page's part between its two marks; with `check` only say whether it is there already (0) or not (1)."""
+    return max(_write(share, page, make(), check, console) for page, make in PAGES.items())
+
+
+def _write(share: Path, page: str, made: str, check: bool, console: Console) -> int:
+    path = share / page
+    if not path.is_file():
+        console.print(f"{path}: not there; the pages are written in a source tree", markup=False)
+        return 1
+    text = path.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        console.print(f"{readme.name}: the marks {BEGIN} and {END} must each stand there once", markup=False)
+        console.print(f"{page}: the marks {BEGIN} and {END} must each stand there once", markup=False)
         return 1
     head, rest = text.split(BEGIN)
-    wanted = f"{head}{BEGIN}\n{describe_nodes()}{END}{rest.split(END)[1]}"
+    wanted = f"{head}{BEGIN}\n{made}{END}{rest.split(END)[1]}"
     if wanted == text:
-        console.print(f"{readme.name} is up to date")
+        console.print(f"{page} is up to date")
         return 0
     if check:
-        console.print(f"{readme.name}: its tables differ from the code; run 'gear-vla docs'", markup=False)
+        console.print(f"{page}: differs from the code; run 'gear-vla docs'", markup=False)
         return 1
-    readme.write_text(wanted, encoding="utf-8")
-    console.print(f"{readme.name} written")
+    path.write_text(wanted, encoding="utf-8")
+    console.print(f"{page} written")
     return 0
 
 
+def list_nodes() -> str:
+    """Markdown table of what each node is for, linked to the reference."""
+    rows = [f"| [{name}]({REFERENCE}#{name}) | {_about(module)} |" for name, module in _nodes().items()]
+    return "\n".join(["| node | what it does |", "| --- | --- |", *rows, ""])
+
+
 def describe_nodes() -> str:
-    """Markdown of all nodes, in alphabetical order."""
+    """Markdown of all nodes with their topics, services and parameters."""
+    return "\n".join(_node(name, module) for name, module in _nodes().items())
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"README.md": list_nodes, REFERENCE: describe_nodes}
+"""What is written, by page."""
+
+
+def _nodes() -> dict[str, ModuleType]:
+    """In alphabetical order."""
     names = sorted(m.name for m in pkgutil.iter_modules(gear_vla_ros.nodes.__path__) if m.name.endswith("_node"))
-    return "".join(_node(name, import_module(f"gear_vla_ros.nodes.{name}")) for name in names)
+    return {name: import_module(f"gear_vla_ros.nodes.{name}") for name in names}
+
+
+def _about(module: ModuleType) -> str:
+    return (module.__doc__ or "").strip().splitlines()[0]
 
 
 def _node(name: str, module: ModuleType) -> str:
-    about = (module.__doc__ or "").strip().splitlines()[0]
     interface = module.INTERFACE
     rows = [
         *_topics("publishes", interface.publishes),
@@ -57,7 +87,7 @@ def _node(name: str, module: ModuleType) -> str:
         "| --- | --- | --- | --- |",
         *map(_parameter, describe(module.Params)),
     ]
-    return "\n".join([f"### {name}", "", about, "", *endpoints, "", *parameters, "", ""])
+    return "\n".join([f"## {name}", "", _about(module), "", *endpoints, "", *parameters, ""])
 
 
 def _topics(what: str, topics: tuple[Topic, ...]) -> Iterator[str]:

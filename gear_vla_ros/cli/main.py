@@ -171,12 +171,12 @@ def record(
 
 @app.command()
 def docs(
-    check: Annotated[bool, typer.Option(help="only say whether README.md is up to date")] = False,
+    check: Annotated[bool, typer.Option(help="only say whether they are up to date")] = False,
 ) -> None:
-    """Write README.md's table of nodes, topics and parameters from the code."""
+    """Write the tables of nodes, topics and parameters in README.md and docs/nodes.md from the code."""
     from gear_vla_ros.cli import docs as command
 
-    raise typer.Exit(command.write(share_dir() / "README.md", check, console))
+    raise typer.Exit(command.write(share_dir(), check, console))
 
 
 app.add_typer(main_networks.app)
