@@ -18,7 +18,10 @@ def share(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("page", "begins"), [("README.md", "| node | what it does |\n"), ("docs/nodes.md", "## action_node\n")])
+BEGINS = {"README.md": "| node | what it does |\n", "docs/nodes.md": "## action_node\n"}
+
+
+@pytest.mark.parametrize(("page", "begins"), BEGINS.items())
 def test_tables_are_written_between_the_marks_and_nothing_else_changes(share, page, begins):
     assert docs.write(share, True, CONSOLE) == 1
     assert docs.write(share, False, CONSOLE) == 0
