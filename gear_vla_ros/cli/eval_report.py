@@ -92,6 +92,7 @@ def show(report: Mapping[str, Any], console: Console) -> None:
     rows = (("seconds to success", "seconds_to_success", "s"), ("new chunk away from the old one", "seam_mm", "mm"))
     for line, key, unit in (*rows, ("step of velocity at a new chunk", "seam_m_s", "m/s")):
         table.add_row(line, _told_spread(figures[key], unit))
+    table.add_row("how chunks meet", "the robot waits for each" if setting["execute_s"] else setting["seam"])
     grades = ", ".join(f"{name} {share:.1%}" for name, share in figures["grades"].items())
     table.add_row("ticks by grade", grades)
     for key in ("refusals", "faults"):

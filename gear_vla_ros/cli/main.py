@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from gear_vla_ros.cli import main_episodes, main_eval, main_networks, main_train
-from gear_vla_ros.cli.options import Backend, Checkpoint, PolicyName, Robot, Seed, Task, console, option
+from gear_vla_ros.cli.options import AnyPolicy, Backend, Checkpoint, PolicyName, Robot, Seed, Task, console, option
 from gear_vla_ros.cli.plan import Options, make_plan
 from gear_vla_ros.cli.sim import sims
 from gear_vla_ros.recording.errors import RecordingError
@@ -68,10 +68,7 @@ def bringup(
 @app.command()
 def demo(
     robot: Robot = "franka",
-    policy: Annotated[
-        str,
-        typer.Option(help="auto: the learned one if there is one for robot and task, else expert; or as in bringup"),
-    ] = "auto",
+    policy: AnyPolicy = "auto",
     instruction: Annotated[
         str, typer.Option(help="what to do; none: what the scene is for, of the three cubes to pick up the red one")
     ] = "",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gear_vla_ros.cli.options import Backend, Checkpoint, PolicyName, Robot, Seed, console, option
+from gear_vla_ros.cli.options import AnyPolicy, Backend, Checkpoint, Robot, Seed, console, option
 
 app = typer.Typer()
 
@@ -15,12 +15,12 @@ def evaluate(
     out: Annotated[Path, typer.Option("-o", "--out", help="new folder of results.json, the plot and the videos")],
     robot: Robot = "franka",
     task: Annotated[str, typer.Option(help="lift, place, or with two arms handover, flip_label")] = "lift",
-    policy: PolicyName = "gear_vla",
+    policy: AnyPolicy = "auto",
     checkpoint: Checkpoint = "",
     episodes: Annotated[int, typer.Option(min=1, max=100_000, help="how many scenes")] = 100,
     seed_from: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the first scene")] = 10_000,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="processes; each loads the policy once")] = 2,
-    seam: Annotated[str, option("seam")] = "switch",
+    seam: Annotated[str, option("seam")] = "auto",
     slow_hz: Annotated[float, typer.Option(min=0.1, max=100, help="slow passes a second")] = 5.0,
     fast_hz: Annotated[float, typer.Option(min=0.1, max=100, help="fast passes a second")] = 10.0,
     slow_ms: Annotated[float, typer.Option(min=0, max=5000, help="latency of a slow pass")] = 80.0,
@@ -40,7 +40,9 @@ def evaluate(
     """Run a policy in closed loop in scenes that training never saw; success by physics, with its interval."""
     from gear_vla_ros.cli import eval as command
     from gear_vla_ros.cli.eval_episode import Evaluation
+    from gear_vla_ros.cli.shipped import chosen, chosen_seam
 
+    policy, checkpoint = chosen(policy, checkpoint, robot, task)
     wanted = Evaluation(
         robot=robot,
         task=task,
@@ -48,7 +50,7 @@ def evaluate(
         checkpoint=checkpoint,
         backend=backend,
         noise_seed=seed,
-        seam=seam,
+        seam=chosen_seam(seam, policy, checkpoint),
         slow_hz=slow_hz,
         fast_hz=fast_hz,
         slow_ms=slow_ms,

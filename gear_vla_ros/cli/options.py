@@ -20,6 +20,9 @@ def option(name: str) -> Any:
 
 Robot = Annotated[str, option("robot")]
 PolicyName = Annotated[str, option("policy")]
+AnyPolicy = Annotated[
+    str, typer.Option(help="auto: the learned one if there is one for robot and task, else expert; or as in bringup")
+]
 Checkpoint = Annotated[str, option("checkpoint")]
 Seed = Annotated[int, option("seed")]
 Task = Annotated[str, option("task")]

@@ -98,7 +98,7 @@ def make_plan(options: Options) -> BringUp:
     _one_of("teleop", options.teleop, ("", *DEVICES))
     robot = load_robot(options.robot)
     _make_sense(options, robot)
-    options = replace(options, seam=chosen_seam(options.seam, options.checkpoint))
+    options = replace(options, seam=chosen_seam(options.seam, options.policy, options.checkpoint))
     nodes = (node for node in _nodes(options, robot) if _runs_here(node, options.machine))
     return BringUp(robot, tuple(nodes), _environment(options))
 
@@ -188,6 +188,8 @@ def _make_sense(options: Options, robot: RobotSpec) -> None:
         raise ValueError(f"peers: '{options.peers}' with network: {options.network}; allowed with two_machines or auto")
     if options.policy == "expert" and options.sim == "none":
         raise ValueError("policy: expert needs the simulator's ground truth; with sim none choose gear_vla")
+    if options.checkpoint and options.policy != "gear_vla":
+        raise ValueError(f"checkpoint: '{options.checkpoint}', but policy {options.policy} has none; say gear_vla")
     if options.policy == NO_POLICY and not options.teleop:
         raise ValueError(f"policy: none, so nothing moves the robot; choose teleop, allowed {', '.join(DEVICES)}")
     if options.policy == NO_POLICY and options.instruction:

@@ -21,7 +21,7 @@ def _has_learned(bundle: Path, robot: str, task: str) -> bool:
 
 
 def chosen(policy: str, checkpoint: str, robot: str, task: str = "") -> tuple[str, str]:
-    """Policy and checkpoint for a simulated robot."""
+    """Policy and checkpoint for a simulated robot, of this task if one is named."""
     if policy != AUTO:
         return policy, checkpoint
     if name := checkpoint or shipped_for(robot, task):
@@ -29,10 +29,10 @@ def chosen(policy: str, checkpoint: str, robot: str, task: str = "") -> tuple[st
     return "expert", ""
 
 
-def chosen_seam(seam: str, checkpoint: str) -> str:
+def chosen_seam(seam: str, policy: str, checkpoint: str) -> str:
     """How the chunks of a policy meet: as its bundle says where nobody else does."""
     if seam != AUTO:
         return seam
-    folder = policy_folder(checkpoint)
-    told = open_bundle(folder).manifest.seam if checkpoint and is_bundle(folder) else None
+    folder, has_one = policy_folder(checkpoint), policy == "gear_vla" and bool(checkpoint)
+    told = open_bundle(folder).manifest.seam if has_one and is_bundle(folder) else None
     return told or RuntimeSpec().seam

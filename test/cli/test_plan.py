@@ -66,6 +66,7 @@ def test_simulation_stays_on_loopback_and_real_robots_keep_their_network():
         ({"policy": "exprt"}, r"policy: found 'exprt'; did you mean 'expert'"),
         ({"network": "wifi"}, r"network: found 'wifi'; allowed auto, loopback"),
         ({"teleop": "joi"}, r"teleop: found 'joi'; did you mean 'joy'\?; allowed keyboard, joy, twist, leader, vr"),
+        ({"checkpoint": "demo"}, "checkpoint: 'demo', but policy expert has none; say gear_vla"),
         ({"policy": "none"}, "policy: none, so nothing moves the robot; choose teleop"),
         ({"policy": "none", "teleop": "joy", "instruction": "go"}, "with policy none nobody follows it"),
         ({"sim": "none"}, "policy: expert needs the simulator's ground truth"),
@@ -91,7 +92,8 @@ def test_planned_parameters_are_parameters_of_the_nodes(tmp_path):
     [("auto", "dual_arm", "rtc"), ("blend", "dual_arm", "blend"), ("auto", "demo", "ensemble"), ("auto", "", "switch")],
 )
 def test_chunks_meet_as_the_bundle_says_when_nobody_else_does(seam, checkpoint, found):
-    by = {node.name: node.parameters for node in make_plan(Options(seam=seam, checkpoint=checkpoint)).nodes}
+    options = Options(policy="gear_vla", seam=seam, checkpoint=checkpoint)
+    by = {node.name: node.parameters for node in make_plan(options).nodes}
     assert by["target_node"]["seam"] == found
     assert by["action_node"]["rtc"] == (found == "rtc")
 

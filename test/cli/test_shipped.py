@@ -30,10 +30,12 @@ def test_a_task_that_no_shipped_policy_has_learned_is_the_experts():
 
 
 def test_chunks_meet_as_the_policy_s_bundle_says_when_nobody_else_does(tmp_path):
-    assert chosen_seam("blend", "demo") == "blend"
-    assert chosen_seam("auto", "demo") == "ensemble" == chosen_seam("auto", str(policy_folder("demo")))
-    assert chosen_seam("auto", "dual_arm") == "rtc"
-    assert chosen_seam("auto", "") == chosen_seam("auto", str(tmp_path)) == "switch"
+    assert chosen_seam("blend", "gear_vla", "demo") == "blend"
+    assert chosen_seam("auto", "gear_vla", "demo") == "ensemble"
+    assert chosen_seam("auto", "gear_vla", str(policy_folder("demo"))) == "ensemble"
+    assert chosen_seam("auto", "gear_vla", "dual_arm") == "rtc"
+    assert chosen_seam("auto", "gear_vla", "") == chosen_seam("auto", "gear_vla", str(tmp_path)) == "switch"
+    assert chosen_seam("auto", "expert", "demo") == "switch"
 
 
 @pytest.mark.parametrize("robot", [name for name in robot_names() if shipped_for(name)])

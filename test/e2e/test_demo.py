@@ -80,7 +80,7 @@ def reason_of_a_success(folder: Path, policy: str, attempts: list[tuple[str, ...
     failures in a row are a fault."""
     for number, options in enumerate(attempts):
         done, episode = demo(folder / str(number), *options)
-        assert f"policy: gear_vla {policy}, seam {chosen_seam('auto', policy)}" in done.stdout
+        assert f"policy: gear_vla {policy}, seam {chosen_seam('auto', 'gear_vla', policy)}" in done.stdout
         if done.returncode == 0:
             break
     report = json.loads((episode / "report.json").read_text())
