@@ -57,7 +57,7 @@ def joint_states(samples: Samples) -> list[tuple[int, bytes]]:
 
 
 def _plan(samples: Samples, robot: str, policy: str, options: PolicyOptions) -> BringUp:
-    """The two nodes with the policy, on the episode's time."""
+    """The two nodes with the policy, on the episode's time, where nothing goes on while a chunk is made."""
     plan = make_plan(
         Options(
             robot=robot,
@@ -67,6 +67,7 @@ def _plan(samples: Samples, robot: str, policy: str, options: PolicyOptions) -> 
             checkpoint=options.checkpoint,
             seed=options.seed,
             backend=options.backend,
+            seam="switch",
             network="loopback",
             machine="policy",
         )

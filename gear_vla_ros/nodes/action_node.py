@@ -41,8 +41,9 @@ class Params(PolicyParams):
 class ActionNode(PolicyNode[Params]):
     """Executor's thread: which latents are in force. Worker: reads the newest state, `act`, publishes the chunk.
 
-    A chunk is known by its stamp, its state's, to those who follow it: no two are made of one state. One from before an
-    operator's release is not under way any more, and the next one is made at once.
+    A chunk is known by its stamp, its state's, to those who follow it; with rtc no two are made of one state, since a
+    target then tells which of them it follows. One from before an operator's release is not under way any more, and the
+    next one is made at once.
     """
 
     def __init__(self) -> None:
@@ -100,9 +101,9 @@ class ActionNode(PolicyNode[Params]):
             self.worker.offer(latents)
 
     def _act(self, latents: LatentAction) -> ActionChunk | None:
-        """One fast pass on the newest state, None when the last chunk was made of that one too; in the worker's thread.
+        """One fast pass on the newest state; with rtc None when the last chunk was made of that one too.
 
-        Raises ValueError when there is none to use.
+        In the worker's thread. Raises ValueError when there is none to use.
         """
         assert self.policy is not None
         state = self._newest_state()
@@ -111,7 +112,7 @@ class ActionNode(PolicyNode[Params]):
         limits = self.robot.staleness.joint_states_s, self.robot.sync.max_future_s
         if not -limits[1] <= age_s <= limits[0]:
             raise ContractError(f"state: {age_s:.3f} s old, allowed -{limits[1]:g} (clocks) to {limits[0]:g}")
-        if self._last_chunk is not None and state.stamp_ns == self._last_chunk.stamp_ns:
+        if self._ahead is not None and self._last_chunk is not None and state.stamp_ns == self._last_chunk.stamp_ns:
             return None
         chunk = self.policy.act(latents, state, self._under_way(latents, state))
         self._pass.add(self.clock.now_ns() - begun_ns)

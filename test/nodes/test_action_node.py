@@ -87,20 +87,6 @@ def test_the_same_latents_give_another_chunk_before_the_last_one_ends(graph):
     assert len(graph.chunks) == count
 
 
-def test_no_two_chunks_of_one_state(graph):
-    """Who follows a chunk names it by its stamp, that of its state; newer latents wait for a newer state."""
-    graph.still()
-    graph.every(0.08, lambda: graph.say(JOINT_STATES, joint_state(SPEC), SPEC.joint_states_topic))
-    graph.every(0.02, graph.think)
-    seen = len(graph.chunks)
-    graph.until(lambda: len(graph.chunks) >= seen + 6, "chunks")
-    graph.still()
-    latents = graph.think()
-    graph.robot_runs()
-    graph.until(lambda: graph.after(latents), "a chunk of the newest latents")
-    assert len({to_ns(chunk.header.stamp) for chunk in graph.chunks}) == len(graph.chunks)
-
-
 def test_when_an_operator_gives_the_robot_back_there_is_a_chunk_at_once(graph):
     """Latents are good for a second and a chunk for half of one: without releases there are three."""
     release = EpisodeEvent(kind=EpisodeEvent.RELEASE, source="teleop/joy")

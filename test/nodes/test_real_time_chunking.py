@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+from peer import joint_state
 from support import NodeProcess
 from test_action_node import Graph
 from test_vlm_node import SPEC
@@ -10,7 +11,8 @@ from test_vlm_node import SPEC
 from gear_vla_ros.contracts import ArmTarget, CartesianTarget, Grade
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.ros import convert
-from gear_vla_ros.ros.topics import TARGET
+from gear_vla_ros.ros.stamps import to_ns
+from gear_vla_ros.ros.topics import JOINT_STATES, TARGET
 from gear_vla_ros.runtime.track import Track
 
 BELOW = np.array([0.0, 0.0, -0.05, 0.0, 0.0, 0.0])
@@ -71,3 +73,16 @@ def test_it_begins_where_the_targets_are():
         found = begins(graph.chunks)[1:]
     below, same = ([np.allclose(apart, there, atol=2e-3) for apart in found] for there in (BELOW, 0.0))
     assert any(below) and all(np.logical_or(below, same)), found
+
+
+def test_no_two_chunks_of_one_state():
+    """Who follows a chunk names it by its stamp, that of its state; newer latents wait for a newer state."""
+    with NodeProcess("action_node", robot="franka", policy="expert", rtc=True), Graph() as graph:
+        graph.every(0.08, lambda: graph.say(JOINT_STATES, joint_state(SPEC), SPEC.joint_states_topic))
+        graph.every(0.02, graph.think)
+        graph.until(lambda: len(graph.chunks) >= 6, "chunks")
+        graph.still()
+        latents = graph.think()
+        graph.robot_runs()
+        graph.until(lambda: graph.after(latents), "a chunk of the newest latents")
+        assert len({to_ns(chunk.header.stamp) for chunk in graph.chunks}) == len(graph.chunks)
