@@ -7,6 +7,9 @@ from gear_vla_ros.engines.opening import AUTO
 from gear_vla_ros.settings import RuntimeSpec
 from gear_vla_ros.settings.paths import policy_folder, share_dir
 
+LEARNED = "gear_vla"
+"""The policy that has checkpoints."""
+
 
 def shipped_for(robot: str, task: str = "") -> str:
     """Name of the first policy in config/policies that was made for a robot and has learned the task; '' when there is
@@ -25,7 +28,7 @@ def chosen(policy: str, checkpoint: str, robot: str, task: str = "") -> tuple[st
     if policy != AUTO:
         return policy, checkpoint
     if name := checkpoint or shipped_for(robot, task):
-        return "gear_vla", name
+        return LEARNED, name
     return "expert", ""
 
 
@@ -33,6 +36,6 @@ def chosen_seam(seam: str, policy: str, checkpoint: str) -> str:
     """How the chunks of a policy meet: as its bundle says where nobody else does."""
     if seam != AUTO:
         return seam
-    folder, has_one = policy_folder(checkpoint), policy == "gear_vla" and bool(checkpoint)
-    told = open_bundle(folder).manifest.seam if has_one and is_bundle(folder) else None
+    folder = policy_folder(checkpoint) if policy == LEARNED and checkpoint else None
+    told = open_bundle(folder).manifest.seam if folder and is_bundle(folder) else None
     return told or RuntimeSpec().seam

@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from gear_vla_ros.cli.jobs import spread
+from gear_vla_ros.cli.shipped import LEARNED
 from gear_vla_ros.contracts import Instruction, Policy
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import kept_policy
@@ -30,7 +31,6 @@ START_SPREAD = 2.5
 """How much farther from home the arms begin than in a check."""
 LEARNER_UNTIL_S = (3.0, 10.0)
 """When the expert takes over from a learner, at random between these."""
-LEARNER = "gear_vla"
 SWITCHED_AFTER_S = (0.7, 3.0)
 """When another object is named, at random between these."""
 _DISTURBANCES, _TAKEOVER, _SWITCHED = 1, 2, 3
@@ -90,7 +90,7 @@ def run(collection: Collection, episodes: int, jobs: int, folder: Path, console:
     spec = load_robot(collection.robot)
     check_task(spec, collection.task)
     if collection.learner:
-        kept_policy(LEARNER, spec.name, PolicyOptions(collection.learner))
+        kept_policy(LEARNED, spec.name, PolicyOptions(collection.learner))
     _claim(folder, collection)
     missing = [index for index in range(1, episodes + 1) if not _folder(folder, index).is_dir()]
     if len(missing) < episodes:
@@ -139,7 +139,7 @@ def _driver(spec: RobotSpec, learner: str, seed: int, spans: tuple[Span, ...]) -
     if not learner:
         return ExpertPolicy(spec), Disturber(spans)
     until_s = np.random.default_rng([seed, _TAKEOVER]).uniform(*LEARNER_UNTIL_S)
-    driving = kept_policy(LEARNER, spec.name, PolicyOptions(learner))
+    driving = kept_policy(LEARNED, spec.name, PolicyOptions(learner))
     taught = Taught(ExpertPolicy(spec), driving, SECOND_NS + round(until_s * 1e9))
     return taught, taught.disturb
 
