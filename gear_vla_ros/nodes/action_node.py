@@ -41,8 +41,8 @@ class Params(PolicyParams):
 class ActionNode(PolicyNode[Params]):
     """Executor's thread: which latents are in force. Worker: reads the newest state, `act`, publishes the chunk.
 
-    A chunk is known by its stamp, its state's, to those who follow it; with rtc no two are made of one state, since a
-    target then tells which of them it follows. One from before an operator's release is not under way any more, and the
+    A chunk is known by its stamp, its state's, to those who follow it; with rtc no two are made of one state, or a target
+    would not tell which of them it follows. One from before an operator's release is not under way any more, and the
     next one is made at once.
     """
 
