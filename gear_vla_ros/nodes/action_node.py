@@ -41,9 +41,9 @@ class Params(PolicyParams):
 class ActionNode(PolicyNode[Params]):
     """Executor's thread: which latents are in force. Worker: reads the newest state, `act`, publishes the chunk.
 
-    A chunk is known by its stamp, its state's, to those who follow it; with rtc no two are made of one state, or a target
-    would not tell which of them it follows. One from before an operator's release is not under way any more, and the
-    next one is made at once.
+    A chunk is known by its stamp, its state's, to those who follow it; with rtc no two are made of one state, or a
+    target would not tell which of them it follows. One from before an operator's release is not under way any more, and
+    the next one is made at once.
     """
 
     def __init__(self) -> None:
