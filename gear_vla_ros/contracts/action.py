@@ -102,8 +102,8 @@ class ArmTarget:
 class CartesianTarget:
     """One tick's output for all arms, after the safety filter.
 
-    source_stamp_ns: capture time of the chunk it was sampled from, 0 while holding with none. driver: that chunk's
-    model_id, empty while holding with none.
+    source_stamp_ns, source_sequence: capture time and sequence of the chunk it was sampled from, 0 while holding with
+    none. driver: that chunk's model_id, empty while holding with none.
     """
 
     stamp_ns: int
@@ -111,4 +111,10 @@ class CartesianTarget:
     arms: Mapping[str, ArmTarget]
     grade: Grade
     source_stamp_ns: int = 0
+    source_sequence: int = 0
     driver: str = ""
+
+    def follows(self, chunk: ActionChunk) -> bool:
+        """Whether it was sampled from this chunk."""
+        source = self.driver, self.source_sequence, self.source_stamp_ns
+        return source == (chunk.model_id, chunk.sequence, chunk.stamp_ns)

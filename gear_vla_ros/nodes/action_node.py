@@ -41,9 +41,7 @@ class Params(PolicyParams):
 class ActionNode(PolicyNode[Params]):
     """Executor's thread: which latents are in force. Worker: reads the newest state, `act`, publishes the chunk.
 
-    A chunk is known by its stamp, its state's, to those who follow it; with rtc no two are made of one state, or a
-    target would not tell which of them it follows. One from before an operator's release is not under way any more, and
-    the next one is made at once.
+    A chunk from before an operator's release is not under way any more, and the next one is made at once.
     """
 
     def __init__(self) -> None:
@@ -65,7 +63,7 @@ class ActionNode(PolicyNode[Params]):
         self.create_timer(1.0 / CHECK_HZ, self._on_check)
         self.autostart()
 
-    def make_worker(self, policy: Policy) -> NewestOnly[LatentAction, ActionChunk | None]:
+    def make_worker(self, policy: Policy) -> NewestOnly[LatentAction, ActionChunk]:
         """Acts on the newest latents."""
         return NewestOnly("act", self._act, self._on_chunk, self.refused)
 
@@ -91,20 +89,16 @@ class ActionNode(PolicyNode[Params]):
         self.worker.offer(latents)
 
     def _on_check(self) -> None:
-        """Ask for a chunk of latents that have none yet, and for another one while the last chunk runs out."""
+        """Ask for another chunk of the same latents while the last one runs out."""
         if self.worker is None or self._latents is None or not self.worker.idle:
             return
-        now_ns, last, latents = self.clock.now_ns(), self._last_chunk, self._latents
-        fresh = now_ns - latents.stamp_ns < self.robot.staleness.latents_s * 1e9
-        soon_ns = now_ns + self.params.replan_before_end_s * 1e9
-        if fresh and (last is None or last.latent_sequence != latents.sequence or last.end_ns < soon_ns):
-            self.worker.offer(latents)
+        now_ns, last = self.clock.now_ns(), self._last_chunk
+        fresh = now_ns - self._latents.stamp_ns < self.robot.staleness.latents_s * 1e9
+        if fresh and (last is None or last.end_ns - now_ns < self.params.replan_before_end_s * 1e9):
+            self.worker.offer(self._latents)
 
-    def _act(self, latents: LatentAction) -> ActionChunk | None:
-        """One fast pass on the newest state; with rtc None when the last chunk was made of that one too.
-
-        In the worker's thread. Raises ValueError when there is none to use.
-        """
+    def _act(self, latents: LatentAction) -> ActionChunk:
+        """One fast pass on the newest state; in the worker's thread. Raises ValueError when there is none to use."""
         assert self.policy is not None
         state = self._newest_state()
         begun_ns = self.clock.now_ns()
@@ -112,8 +106,6 @@ class ActionNode(PolicyNode[Params]):
         limits = self.robot.staleness.joint_states_s, self.robot.sync.max_future_s
         if not -limits[1] <= age_s <= limits[0]:
             raise ContractError(f"state: {age_s:.3f} s old, allowed -{limits[1]:g} (clocks) to {limits[0]:g}")
-        if self._ahead is not None and self._last_chunk is not None and state.stamp_ns == self._last_chunk.stamp_ns:
-            return None
         chunk = self.policy.act(latents, state, self._under_way(latents, state))
         self._pass.add(self.clock.now_ns() - begun_ns)
         return chunk
@@ -131,10 +123,8 @@ class ActionNode(PolicyNode[Params]):
             raise ContractError(f"state: no usable message on {self.robot.joint_states_topic} yet")
         return self._state
 
-    def _on_chunk(self, chunk: ActionChunk | None) -> None:
+    def _on_chunk(self, chunk: ActionChunk) -> None:
         """Publish; in the worker's thread."""
-        if chunk is None:
-            return
         if chunk.instruction_id != self._instruction_id:
             self.health.refuse("superseded", f"chunk of instruction {chunk.instruction_id} came after the next one")
             return

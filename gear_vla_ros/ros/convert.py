@@ -106,7 +106,11 @@ def _arm_chunk(message: ArmChunkMsg, spec: RobotSpec) -> ArmChunk:
 def target_to_msg(target: CartesianTarget, spec: RobotSpec) -> CartesianTargetMsg:
     """`spec` names the frames of the poses."""
     message = CartesianTargetMsg(
-        sequence=target.sequence, grade=int(target.grade), source=to_msg(target.source_stamp_ns), driver=target.driver
+        sequence=target.sequence,
+        grade=int(target.grade),
+        source=to_msg(target.source_stamp_ns),
+        source_sequence=target.source_sequence,
+        driver=target.driver,
     )
     message.header.stamp = to_msg(target.stamp_ns)
     for arm, part in target.arms.items():
@@ -127,6 +131,7 @@ def target_from_msg(message: CartesianTargetMsg, spec: RobotSpec) -> CartesianTa
         arms={part.arm: _arm_target(part, spec) for part in message.arms},
         grade=Grade(message.grade),
         source_stamp_ns=to_ns(message.source),
+        source_sequence=message.source_sequence,
         driver=message.driver,
     )
 

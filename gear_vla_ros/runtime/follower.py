@@ -146,11 +146,12 @@ class Follower:
         targets, limited = self._filter.step(desired, grade, min(elapsed_s, LONGEST_TICK * self._period_s))
         self._ledger.enter(findings, limited)
         self._sequence += 1
-        source_ns, driver = 0, ""
-        if sample is not None and grade < Grade.HOLD:
-            source_ns, driver = sample.chunk.stamp_ns, sample.chunk.model_id
-            self._note_command(sample.chunk, now_ns)
-        return CartesianTarget(now_ns, self._sequence, targets, grade, source_ns, driver)
+        if sample is None or grade >= Grade.HOLD:
+            return CartesianTarget(now_ns, self._sequence, targets, grade)
+        chunk = sample.chunk
+        self._note_command(chunk, now_ns)
+        source = chunk.stamp_ns, chunk.sequence, chunk.model_id
+        return CartesianTarget(now_ns, self._sequence, targets, grade, *source)
 
     def _now(self) -> int:
         """The present; when the clock was set back, nothing that was captured before has a place in it."""

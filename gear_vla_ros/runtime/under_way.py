@@ -57,8 +57,8 @@ def _apart(track: Track, target: CartesianTarget | None) -> Mapping[str, Array]:
 
 
 def _follows(target: CartesianTarget, chunk: ActionChunk) -> bool:
-    of_it = target.source_stamp_ns == chunk.stamp_ns and target.driver == chunk.model_id
-    return of_it and target.grade <= Grade.SLOW and chunk.stamp_ns <= target.stamp_ns <= chunk.end_ns
+    within = chunk.stamp_ns <= target.stamp_ns <= chunk.end_ns
+    return target.follows(chunk) and target.grade <= Grade.SLOW and within
 
 
 def _seen_from(base_T_anchor: Array, wanted: list[Desired], apart: Array) -> ArmChunk:

@@ -29,8 +29,8 @@ class Graph(Peer):
         self.hear_diagnostics()
         self.instruct(1)
 
-    def robot_runs(self):
-        self.every(0.005, lambda: self.say(JOINT_STATES, joint_state(SPEC), SPEC.joint_states_topic))
+    def robot_runs(self, period_s=0.005):
+        self.every(period_s, lambda: self.say(JOINT_STATES, joint_state(SPEC), SPEC.joint_states_topic))
 
     def instruct(self, number):
         self.say(INSTRUCTION, convert.instruction_to_msg(Instruction(number, TEXT), self.now_ns()))

@@ -3,7 +3,6 @@
 import itertools
 
 import numpy as np
-from peer import joint_state
 from support import NodeProcess
 from test_action_node import Graph
 from test_vlm_node import SPEC
@@ -12,7 +11,7 @@ from gear_vla_ros.contracts import ArmTarget, CartesianTarget, Grade
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.ros import convert
 from gear_vla_ros.ros.stamps import to_ns
-from gear_vla_ros.ros.topics import JOINT_STATES, TARGET
+from gear_vla_ros.ros.topics import TARGET
 from gear_vla_ros.runtime.track import Track
 
 BELOW = np.array([0.0, 0.0, -0.05, 0.0, 0.0, 0.0])
@@ -34,7 +33,8 @@ class Follows:
         at = self.track.at(now_ns)["right"]
         arm = ArmTarget(se3.advance(at.base_T_tcp, BELOW), at.twist, at.gripper)
         self.sequence += 1
-        told = CartesianTarget(now_ns, self.sequence, {"right": arm}, Grade.SLOW, chunk.stamp_ns, chunk.model_id)
+        source = chunk.stamp_ns, chunk.sequence, chunk.model_id
+        told = CartesianTarget(now_ns, self.sequence, {"right": arm}, Grade.SLOW, *source)
         self.graph.say(TARGET, convert.target_to_msg(told, SPEC))
 
 
@@ -63,26 +63,27 @@ def begins(chunks):
     return found
 
 
-def test_it_begins_where_the_targets_are():
-    """When one that follows the last chunk came in time; otherwise where that chunk is."""
+def begun(count, state_period_s, latents_period_s):
+    """That many chunks, with targets 5 cm below them, and which of them begin there; others where the last one is."""
     with NodeProcess("action_node", robot="franka", policy="gear_vla", rtc=True), Graph("gear_vla") as graph:
-        graph.robot_runs()
-        graph.every(0.2, graph.think)
+        graph.robot_runs(state_period_s)
+        graph.every(latents_period_s, graph.think)
         graph.every(1 / 60, Follows(graph))
-        graph.until(lambda: len(graph.chunks) >= 6, "chunks")
+        graph.until(lambda: len(graph.chunks) >= count, "chunks")
         found = begins(graph.chunks)[1:]
     below, same = ([np.allclose(apart, there, atol=2e-3) for apart in found] for there in (BELOW, 0.0))
-    assert any(below) and all(np.logical_or(below, same)), found
+    assert all(np.logical_or(below, same)), found
+    return graph.chunks, below
 
 
-def test_no_two_chunks_of_one_state():
-    """Who follows a chunk names it by its stamp, that of its state; newer latents wait for a newer state."""
-    with NodeProcess("action_node", robot="franka", policy="expert", rtc=True), Graph() as graph:
-        graph.every(0.08, lambda: graph.say(JOINT_STATES, joint_state(SPEC), SPEC.joint_states_topic))
-        graph.every(0.02, graph.think)
-        graph.until(lambda: len(graph.chunks) >= 6, "chunks")
-        graph.still()
-        latents = graph.think()
-        graph.robot_runs()
-        graph.until(lambda: graph.after(latents), "a chunk of the newest latents")
-        assert len({to_ns(chunk.header.stamp) for chunk in graph.chunks}) == len(graph.chunks)
+def test_it_begins_where_the_targets_are():
+    """When one that follows the last chunk came in time; otherwise where that chunk is."""
+    _, below = begun(6, 0.005, 0.2)
+    assert any(below)
+
+
+def test_a_target_says_which_of_two_chunks_of_one_state_it_follows():
+    """Where states come more seldom than latents; a target of another chunk would be 5 cm off."""
+    chunks, _ = begun(20, 0.08, 0.02)
+    stamps = [to_ns(chunk.header.stamp) for chunk in chunks]
+    assert len(set(stamps)) < len(stamps)

@@ -44,7 +44,8 @@ def chunks(draw, arms):
 def targets(draw, arms):
     rng = draw(generators())
     parts = {arm: ArmTarget(poses(rng), rng.normal(size=6), rng.uniform()) for arm in arms}
-    return CartesianTarget(draw(STAMPS), draw(COUNTS), parts, draw(st.sampled_from(Grade)), draw(STAMPS), draw(TEXTS))
+    source = draw(STAMPS), draw(COUNTS), draw(TEXTS)
+    return CartesianTarget(draw(STAMPS), draw(COUNTS), parts, draw(st.sampled_from(Grade)), *source)
 
 
 @st.composite

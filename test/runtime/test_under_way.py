@@ -47,7 +47,7 @@ def target(running, at_ns, grade=Grade.FULL, driver="test"):
     """Behind the chunk by APART."""
     wanted = Track(running).at(at_ns)["right"]
     behind = ArmTarget(se3.advance(wanted.base_T_tcp, APART), wanted.twist, wanted.gripper)
-    return CartesianTarget(at_ns, 1, {"right": behind}, grade, running.stamp_ns, driver)
+    return CartesianTarget(at_ns, 1, {"right": behind}, grade, running.stamp_ns, running.sequence, driver)
 
 
 @given(st.integers(0, S // 2), st.sampled_from([Grade.FULL, Grade.SLOW]))
@@ -65,6 +65,7 @@ def test_targets_that_hold_or_are_of_another_chunk_driver_or_time_move_nothing()
     plain = under_way(running, now, 0.2, 12)["right"]
     for other in (
         dataclasses.replace(target(running, 10 * S + S // 3), source_stamp_ns=9 * S),
+        dataclasses.replace(target(running, 10 * S + S // 3), source_sequence=running.sequence + 1),
         target(running, 10 * S + S // 3, Grade.HOLD),
         target(running, 10 * S + S // 3, driver="teleop"),
         target(running, 10 * S - 1),
