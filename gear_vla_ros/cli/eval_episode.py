@@ -20,7 +20,7 @@ from gear_vla_ros.contracts import (
     SceneObject,
 )
 from gear_vla_ros.policies.options import PolicyOptions
-from gear_vla_ros.policies.registry import check_policy, kept_policy
+from gear_vla_ros.policies.registry import check_checkpoint, check_policy, kept_policy
 from gear_vla_ros.settings import RobotSpec, RuntimeSpec, load_robot
 from gear_vla_ros.sim.episode import Episode, Later, Outcome
 from gear_vla_ros.sim.measuring import Others, SeamMeter, Together, Trace
@@ -63,6 +63,7 @@ class Evaluation:
         spec = load_robot(self.robot)
         check_task(spec, self.task)
         check_policy(self.policy)
+        check_checkpoint(self.policy, self.checkpoint)
         self.runtime()
         if self.switch_at_s:
             if self.switch_at_s >= self.limit_s:

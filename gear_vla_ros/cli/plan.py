@@ -6,9 +6,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from gear_vla_ros.cli.shipped import LEARNED, chosen_seam
+from gear_vla_ros.cli.shipped import chosen_seam
 from gear_vla_ros.engines.opening import AUTO, BACKENDS
-from gear_vla_ros.policies.registry import policy_names
+from gear_vla_ros.policies.registry import check_checkpoint, policy_names
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
 from gear_vla_ros.settings.paths import share_dir
@@ -188,8 +188,7 @@ def _make_sense(options: Options, robot: RobotSpec) -> None:
         raise ValueError(f"peers: '{options.peers}' with network: {options.network}; allowed with two_machines or auto")
     if options.policy == "expert" and options.sim == "none":
         raise ValueError("policy: expert needs the simulator's ground truth; with sim none choose gear_vla")
-    if options.checkpoint and options.policy != LEARNED:
-        raise ValueError(f"checkpoint: '{options.checkpoint}', but policy {options.policy} has none; say {LEARNED}")
+    check_checkpoint(options.policy, options.checkpoint)
     if options.policy == NO_POLICY and not options.teleop:
         raise ValueError(f"policy: none, so nothing moves the robot; choose teleop, allowed {', '.join(DEVICES)}")
     if options.policy == NO_POLICY and options.instruction:

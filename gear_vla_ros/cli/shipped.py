@@ -4,11 +4,9 @@ from pathlib import Path
 
 from gear_vla_ros.engines.bundle import is_bundle, open_bundle
 from gear_vla_ros.engines.opening import AUTO
+from gear_vla_ros.policies.registry import LEARNED
 from gear_vla_ros.settings import RuntimeSpec
 from gear_vla_ros.settings.paths import policy_folder, share_dir
-
-LEARNED = "gear_vla"
-"""The policy that has checkpoints."""
 
 
 def shipped_for(robot: str, task: str = "") -> str:

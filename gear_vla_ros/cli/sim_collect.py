@@ -13,10 +13,9 @@ import numpy as np
 from rich.console import Console
 
 from gear_vla_ros.cli.jobs import spread
-from gear_vla_ros.cli.shipped import LEARNED
 from gear_vla_ros.contracts import Instruction, Policy
 from gear_vla_ros.policies.options import PolicyOptions
-from gear_vla_ros.policies.registry import kept_policy
+from gear_vla_ros.policies.registry import LEARNED, kept_policy
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.writer import Compression
 from gear_vla_ros.settings import RobotSpec, load_robot

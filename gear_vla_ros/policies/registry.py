@@ -8,9 +8,12 @@ from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.errors import did_you_mean
 
+LEARNED = "gear_vla"
+"""The policy that has checkpoints."""
+
 _POLICIES = {
     "expert": ("gear_vla_ros.policies.expert", "ExpertPolicy"),
-    "gear_vla": ("gear_vla_ros.policies.gear_vla", "GearVlaPolicy"),
+    LEARNED: ("gear_vla_ros.policies.gear_vla", "GearVlaPolicy"),
 }
 
 
@@ -23,6 +26,12 @@ def check_policy(name: str) -> None:
     """Raises ValueError naming what there is."""
     if name not in _POLICIES:
         raise ValueError(f"policy: found '{name}'{did_you_mean(name, _POLICIES)}; allowed {', '.join(_POLICIES)}")
+
+
+def check_checkpoint(policy: str, checkpoint: str) -> None:
+    """Raises ValueError when one is named that the policy would not use."""
+    if checkpoint and policy != LEARNED:
+        raise ValueError(f"checkpoint: '{checkpoint}', but policy {policy} has none; say {LEARNED}")
 
 
 def make_policy(name: str, spec: RobotSpec, options: PolicyOptions | None = None) -> Policy:

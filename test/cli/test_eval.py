@@ -76,6 +76,7 @@ def test_when_nobody_says_it_is_the_shipped_policy_and_its_seam(tmp_path):
     [
         ({"task": "lfit"}, "did you mean 'lift'"),
         ({"seam": "glue"}, "seam: found 'glue'"),
+        ({"policy": "expert", "checkpoint": "demo"}, "checkpoint: 'demo', but policy expert has none"),
         ({"switch_at_s": 30.0}, "switch_at: 30 s, allowed less than the limit, 20 s"),
         ({"robot": "agilex", "task": "handover", "switch_at_s": 2.0}, "'handover' has one object"),
     ],
