@@ -47,6 +47,7 @@ class Evaluation:
     backend: str = "auto"
     noise_seed: int = 0
     seam: str = "switch"
+    rtc_steps_max: int = RuntimeSpec().rtc_steps_max
     slow_hz: float = 5.0
     fast_hz: float = 10.0
     slow_ms: float = 80.0
@@ -78,7 +79,7 @@ class Evaluation:
     def runtime(self) -> RuntimeSpec:
         """How chunks meet. Raises ValueError on an unknown seam."""
         try:
-            return RuntimeSpec.model_validate({"seam": self.seam})
+            return RuntimeSpec.model_validate({"seam": self.seam, "rtc_steps_max": self.rtc_steps_max})
         except ValidationError as error:
             raise ValueError(f"seam: found '{self.seam}'; {error.errors()[0]['msg']}") from None
 

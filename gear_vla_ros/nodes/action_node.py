@@ -21,7 +21,6 @@ from gear_vla_ros.ros.topics import CHUNK, EVENTS, INSTRUCTION, JOINT_STATES, LA
 from gear_vla_ros.ros.workers import NewestOnly
 from gear_vla_ros.runtime.latent_use import check_usable
 from gear_vla_ros.runtime.refused import Refused
-from gear_vla_ros.runtime.under_way import STEPS_MAX
 from gear_vla_ros.settings import RuntimeSpec
 
 INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INSTRUCTION, EVENTS, TARGET))
@@ -35,7 +34,9 @@ class Params(PolicyParams):
         default=RuntimeSpec().replan_before_end_s, ge=0, le=1, description="when less is left, make the next chunk [s]"
     )
     rtc: bool = Field(default=False, description="give the policy what runs while it acts (seam rtc)")
-    rtc_steps_max: int = Field(default=STEPS_MAX, ge=1, le=29, description="steps of that at most, as in training")
+    rtc_steps_max: int = Field(
+        default=RuntimeSpec().rtc_steps_max, ge=1, le=29, description="steps of that at most; not more than in training"
+    )
 
 
 class ActionNode(PolicyNode[Params]):

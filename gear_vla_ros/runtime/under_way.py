@@ -15,9 +15,6 @@ from gear_vla_ros.contracts import ActionChunk, ArmChunk, CartesianTarget, Grade
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.runtime.track import Array, Desired, Track
 
-STEPS_MAX = 12
-"""That are given at most, unless told otherwise: as many as in the demo network's training (`max_delay_steps`)."""
-
 
 def steps_under_way(latency_s: float, rate_hz: float, most: int) -> int:
     """Steps due before a chunk that takes `latency_s` can be there, `most` at most."""

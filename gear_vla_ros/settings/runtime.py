@@ -18,6 +18,9 @@ class RuntimeSpec(Spec):
     the window, `ensemble` averages all chunks that cover the present, `rtc` gives the policy what runs meanwhile."""
     seam_window_s: float = Field(default=0.2, gt=0, le=1)
     """How long `blend` and `ensemble` take from one chunk to the next."""
+    rtc_steps_max: int = Field(default=3, ge=1, le=29)
+    """Steps of what runs that `rtc` gives, at most: more join chunks more closely, and what is done was decided earlier
+    (ADR 20)."""
     replan_before_end_s: float = Field(default=0.5, ge=0, le=1)
     """A new chunk is asked for when less than this is left on the timeline."""
     slow_factor: float = Field(default=0.4, gt=0, le=1)

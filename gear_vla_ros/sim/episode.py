@@ -86,9 +86,9 @@ class Episode:
         self._clock = ManualClock(SECOND_NS)
         self._follower = Follower(spec, runtime, self._clock, Guard(self._model, spec.guard))
         self._joints = JointFollower(spec, self._model)
-        rtc = runtime.seam == "rtc"
+        steps = runtime.rtc_steps_max if runtime.seam == "rtc" else 0
         self._loop = PolicyLoop(
-            spec, policy, self._timing, rtc, self._clock, eyes, self._state, self._on_chunk, self._watcher
+            spec, policy, self._timing, steps, self._clock, eyes, self._state, self._on_chunk, self._watcher
         )
         self._told: str | None = None
 

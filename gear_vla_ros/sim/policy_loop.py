@@ -23,7 +23,7 @@ from gear_vla_ros.contracts import (
 from gear_vla_ros.runtime.latency import Percentiles
 from gear_vla_ros.runtime.latent_use import check_usable
 from gear_vla_ros.runtime.refused import Refused
-from gear_vla_ros.runtime.under_way import STEPS_MAX, under_way
+from gear_vla_ros.runtime.under_way import under_way
 from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.sim.pacing import Repeated, Timing, Worker
 from gear_vla_ros.sim.watching import Watcher
@@ -57,8 +57,9 @@ class Seen(NamedTuple):
 class PolicyLoop:
     """Calls `think` and `act`, and hands on each chunk when it is there. For one thread.
 
-    eyes: None for a policy that does not look, as the expert; it is told the present state. rtc: give `act` what is
-    under way, as the action_node does. state: the robot's, now. deliver: takes each chunk.
+    eyes: None for a policy that does not look, as the expert; it is told the present state. rtc_steps: most of
+    what is under way that `act` is given, as by the action_node; 0 for none. state: the robot's, now. deliver: takes
+    each chunk.
     """
 
     def __init__(
@@ -66,14 +67,14 @@ class PolicyLoop:
         spec: RobotSpec,
         policy: Policy,
         timing: Timing,
-        rtc: bool,
+        rtc_steps: int,
         clock: Clock,
         eyes: Eyes | None,
         state: Callable[[], RobotState],
         deliver: Callable[[ActionChunk], None],
         watcher: Watcher,
     ) -> None:
-        self._spec, self._policy, self._timing, self._rtc = spec, policy, timing, rtc
+        self._spec, self._policy, self._timing, self._rtc_steps = spec, policy, timing, rtc_steps
         self._clock, self._eyes, self._state, self._deliver, self._watcher = clock, eyes, state, deliver, watcher
         self._exposures = Repeated(spec.sim.camera_rate_hz, self._expose)
         self._workers: tuple[Worker[LatentAction] | Worker[ActionChunk], ...]
@@ -158,10 +159,10 @@ class PolicyLoop:
 
     def _under_way(self, latents: LatentAction, state: RobotState) -> Mapping[str, ArmChunk] | None:
         last = self._last_chunk
-        if not self._rtc or last is None or last.instruction_id != latents.instruction_id:
+        if not self._rtc_steps or last is None or last.instruction_id != latents.instruction_id:
             return None
         ahead_s = self._state_to_chunk_s.p(90) + 1.0 / self._spec.rates.target_hz
-        return under_way(last, state, ahead_s, STEPS_MAX, self._target)
+        return under_way(last, state, ahead_s, self._rtc_steps, self._target)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
         if self._instruction is None or chunk.instruction_id != self._instruction.id:

@@ -74,11 +74,12 @@ def test_the_robot_stands_still_while_it_computes_when_that_is_wanted():
 
 
 def test_rtc_tells_the_policy_what_runs_until_the_next_chunk_can_be_there():
-    runtime = RuntimeSpec(seam="rtc")
-    _, policy = run(Timing(slow_hz=5, fast_hz=5, slow_s=0.08, fast_s=0.23), runtime=runtime)
-    assert policy.given[0] is None
-    steps = {len(given["right"].gripper) for given in policy.given[2:]}
-    assert steps == {8}, "0.23 s and a tick, in steps of 1/30 s"
+    timing = Timing(slow_hz=5, fast_hz=5, slow_s=0.08, fast_s=0.23)
+    for most, given in ((12, 8), (3, 3)):
+        _, policy = run(timing, runtime=RuntimeSpec(seam="rtc", rtc_steps_max=most))
+        assert policy.given[0] is None
+        steps = {len(one["right"].gripper) for one in policy.given[2:]}
+        assert steps == {given}, "0.23 s and a tick, in steps of 1/30 s, and not more than allowed"
     _, policy = run(Timing())
     assert set(policy.given) == {None}
 
