@@ -21,22 +21,16 @@ from gear_vla_ros.ros.topics import CHUNK, EVENTS, INSTRUCTION, JOINT_STATES, LA
 from gear_vla_ros.ros.workers import NewestOnly
 from gear_vla_ros.runtime.latent_use import check_usable
 from gear_vla_ros.runtime.refused import Refused
-from gear_vla_ros.settings import RuntimeSpec
+from gear_vla_ros.settings.runtime import AskingSpec
 
 INTERFACE = Interface(publishes=(CHUNK,), subscribes=(LATENTS, JOINT_STATES, INSTRUCTION, EVENTS, TARGET))
 CHECK_HZ = 20.0
 
 
-class Params(PolicyParams):
+class Params(PolicyParams, AskingSpec):
     """Parameters of the action_node."""
 
-    replan_before_end_s: float = Field(
-        default=RuntimeSpec().replan_before_end_s, ge=0, le=1, description="when less is left, make the next chunk [s]"
-    )
     rtc: bool = Field(default=False, description="give the policy what runs while it acts (seam rtc)")
-    rtc_steps_max: int = Field(
-        default=RuntimeSpec().rtc_steps_max, ge=1, le=29, description="steps of that at most; not more than in training"
-    )
 
 
 class ActionNode(PolicyNode[Params]):

@@ -33,7 +33,8 @@ from gear_vla_ros.ros.topics import (
 )  # fmt: skip
 from gear_vla_ros.runtime.follower import Follower
 from gear_vla_ros.runtime.refused import Refused
-from gear_vla_ros.settings import ArmSpec, RuntimeSpec
+from gear_vla_ros.settings import ArmSpec
+from gear_vla_ros.settings.runtime import FollowingSpec
 
 INTERFACE = Interface(
     publishes=(TARGET, TARGET_POSE, *GRIPPERS.values(), STATUS),
@@ -46,7 +47,7 @@ SWITCH_INTERVAL_S = 0.0005
 """Longest time that another thread may hold the interpreter while a tick is due."""
 
 
-class Params(RobotParams, RuntimeSpec):
+class Params(RobotParams, FollowingSpec):
     """Parameters of the target_node."""
 
     hold_to_run: bool = Field(

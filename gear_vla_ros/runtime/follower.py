@@ -18,7 +18,7 @@ from gear_vla_ros.runtime.timeline import Sample, Timeline
 from gear_vla_ros.runtime.tracking import Tracking
 from gear_vla_ros.runtime.watchdog import Watchdogs
 from gear_vla_ros.settings.robot import RobotSpec
-from gear_vla_ros.settings.runtime import RuntimeSpec
+from gear_vla_ros.settings.runtime import FollowingSpec
 
 LONGEST_TICK = 1.25
 """Periods that one tick moves at most; after a pause the robot goes on where it was, it does not catch up."""
@@ -36,7 +36,7 @@ class Follower:
     def __init__(
         self,
         spec: RobotSpec,
-        runtime: RuntimeSpec,
+        runtime: FollowingSpec,
         clock: Clock,
         guard: Guard | None = None,
         hold_to_run: bool = False,

@@ -1,4 +1,4 @@
-"""How a new chunk meets the running one: `SEAMS` makes, from the window in seconds, what `RuntimeSpec.seam` names."""
+"""How a new chunk meets the running one: `SEAMS` makes, from the window in seconds, what `FollowingSpec.seam` names."""
 
 import math
 from collections.abc import Callable, Mapping
