@@ -81,9 +81,15 @@ def plot(rows: list[dict[str, Any]], title: str, out: Path) -> None:
         around = np.stack([shares[:, 0] - shares[:, 1], shares[:, 2] - shares[:, 0]]).clip(0.0)
         success.errorbar(latencies, shares[:, 0], yerr=around, marker="o", capsize=3, lw=1.2, label=way)
         if way != SYNCHRONOUS:
-            seam.plot(latencies, [row["seam_mm"]["p95"] or np.nan for row in mine], marker="o", lw=1.2, label=way)
+            seam.plot(
+                latencies,
+                [np.nan if (apart := row["seam_mm"]["p50"]) is None else apart for row in mine],
+                marker="o",
+                lw=1.2,
+                label=way,
+            )
     success.set(xlabel="injected latency [ms]", ylabel="success, 95 % interval", ylim=(0, 1.03))
-    seam.set(xlabel="injected latency [ms]", ylabel="new chunk away from the running one,\n95th percentile [mm]")
+    seam.set(xlabel="injected latency [ms]", ylabel="new chunk away from the running one,\nmedian [mm]")
     seam.set_ylim(0, None)
     success.legend(fontsize=8, loc="lower left")
     figure.suptitle(title, fontsize=10)
