@@ -81,13 +81,8 @@ def plot(rows: list[dict[str, Any]], title: str, out: Path) -> None:
         around = np.stack([shares[:, 0] - shares[:, 1], shares[:, 2] - shares[:, 0]]).clip(0.0)
         success.errorbar(latencies, shares[:, 0], yerr=around, marker="o", capsize=3, lw=1.2, label=way)
         if way != SYNCHRONOUS:
-            seam.plot(
-                latencies,
-                [np.nan if (apart := row["seam_mm"]["p50"]) is None else apart for row in mine],
-                marker="o",
-                lw=1.2,
-                label=way,
-            )
+            apart_mm = [np.nan if row["seam_mm"]["p50"] is None else row["seam_mm"]["p50"] for row in mine]
+            seam.plot(latencies, apart_mm, marker="o", lw=1.2, label=way)
     success.set(xlabel="injected latency [ms]", ylabel="success, 95 % interval", ylim=(0, 1.03))
     seam.set(xlabel="injected latency [ms]", ylabel="new chunk away from the running one,\nmedian [mm]")
     seam.set_ylim(0, None)

@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from gear_vla_ros.cli.options import AnyPolicy, Backend, Checkpoint, Robot, Seed, console, option
+from gear_vla_ros.settings import RuntimeSpec
 
 app = typer.Typer()
+STEPS_MAX = RuntimeSpec().rtc_steps_max
 
 
 @app.command("eval")
@@ -21,7 +23,7 @@ def evaluate(
     seed_from: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the first scene")] = 10_000,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="processes; each loads the policy once")] = 2,
     seam: Annotated[str, option("seam")] = "auto",
-    rtc_steps_max: Annotated[int, typer.Option(min=1, max=29, help="with rtc: steps of the running chunk at most")] = 3,
+    rtc_steps_max: Annotated[int, typer.Option(min=1, max=29, help="with rtc: steps given at most")] = STEPS_MAX,
     slow_hz: Annotated[float, typer.Option(min=0.1, max=100, help="slow passes a second")] = 5.0,
     fast_hz: Annotated[float, typer.Option(min=0.1, max=100, help="fast passes a second")] = 10.0,
     slow_ms: Annotated[float, typer.Option(min=0, max=5000, help="latency of a slow pass")] = 80.0,
