@@ -131,7 +131,7 @@ def plot(found: list[dict[str, Any]], title: str, out: Path) -> None:
         axes.set_xlabel("demonstrations")
         axes.legend(fontsize=8)
     success.set(ylabel="success, 95 % interval", ylim=(0, 1.03))
-    off.set(ylabel="off after 1 s, median of unseen samples [cm]", yscale="log")
+    off.set(ylabel="off after 1 s, median of unseen samples [cm]", ylim=(0, None))
     figure.suptitle(title)
     figure.savefig(out, dpi=110)
     pyplot.close(figure)
