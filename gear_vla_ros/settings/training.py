@@ -58,6 +58,10 @@ class TrainingSpec(Spec):
     """A single arm is mapped to left or right at random (paper, App. A)."""
     vary_pictures: bool = True
     """Other light and noise, as a robot's cameras would see it."""
+    light: float = Field(default=0.25, ge=0, le=0.5)
+    """Share by which a picture becomes brighter or darker at most."""
+    tint: float = Field(default=0.06, ge=0, le=0.4)
+    """Share by which each of its three colours does besides."""
     averaged: float = Field(default=0.0, ge=0, lt=1)
     """Share of itself that a moving average of the weights keeps at each step; the average is saved; 0: none; ours."""
     head_moved: float = Field(default=0.0, ge=0, le=0.2)

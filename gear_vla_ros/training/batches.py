@@ -26,7 +26,7 @@ from gear_vla_ros.training.prepared import HZ, NOTHING, UNSEEN, Prepared
 from gear_vla_ros.training.sides import changed
 from gear_vla_ros.training.targets import Targets
 
-GAIN, TINT, OFFSET, NOISE = 0.25, 0.06, 0.06, 0.02
+OFFSET, NOISE = 0.06, 0.02
 """Of the pictures' augmentation, for values 0 to 1."""
 
 
@@ -195,7 +195,9 @@ class Batches:
         for index, role in enumerate(samples.roles):
             shown = torch.from_numpy(pictures[:, index]).permute(0, 3, 1, 2).float() / 255
             view = VIEW_ROLES.index(role)  # type: ignore[arg-type]
-            views[:, view] = varied(shown, drawn.shade[:, view], drawn.grain) if self._training.vary_pictures else shown
+            if (told := self._training).vary_pictures:
+                shown = varied(shown, drawn.shade[:, view], drawn.grain, told.light, told.tint)
+            views[:, view] = shown
         present = torch.tensor([role in samples.roles for role in VIEW_ROLES]).expand(count, -1)
         arms = torch.from_numpy(samples.arms).expand(count, -1)
         ids, mask = text.batch(self._tokens, sentences, self._spec.max_text_tokens)
@@ -224,10 +226,11 @@ def displaced(pictures: NDArray[np.uint8], by: NDArray[np.int64]) -> NDArray[np.
     )
 
 
-def varied(shown: Tensor, shade: NDArray[np.float64], grain: np.random.Generator) -> Tensor:
-    """Pictures `[B, 3, S, S]` in another light, by numbers `[B, 8]` of 0 to 1; black bars stay black."""
+def varied(shown: Tensor, shade: NDArray[np.float64], grain: np.random.Generator, light: float, tint: float) -> Tensor:
+    """Pictures `[B, 3, S, S]` in another light, by numbers `[B, 8]` of 0 to 1; black bars stay black. light, tint: by
+    what share all colours together, and each alone, become brighter or darker at most."""
     drawn = torch.from_numpy(2 * shade - 1).float()
-    gain = 1 + GAIN * drawn[:, :1] + TINT * drawn[:, 1:4]  # [B, 3]
+    gain = 1 + light * drawn[:, :1] + tint * drawn[:, 1:4]  # [B, 3]
     offset = OFFSET * drawn[:, 4:5]
     noise = torch.from_numpy(grain.standard_normal(shown.shape, dtype=np.float32)) * NOISE
     lit = (shown * gain[..., None, None] + offset[..., None, None] + noise).clamp(0, 1)

@@ -3,12 +3,13 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 from test_sides import batches
 from test_trainer import stage
 
 from gear_vla_ros.training import run as runs
-from gear_vla_ros.training.batches import Batches, displaced, learned_from
+from gear_vla_ros.training.batches import Batches, displaced, learned_from, varied
 
 HEAD = 0
 
@@ -38,6 +39,21 @@ def test_a_moved_head_view_takes_its_points_with_it_and_leaves_all_else(samples,
         ):
             inner = slice(12, 84)
             torch.testing.assert_close(other[HEAD, :, inner, inner], one[HEAD, :, 12 - y : 84 - y, 12 - x : 84 - x])
+
+
+@pytest.mark.parametrize(("light", "tint"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.3)])
+def test_pictures_in_another_light_change_by_what_they_may(light, tint):
+    shown = torch.full((200, 3, 4, 4), 0.5)
+    shown[:, :, 0] = 0.0
+    random = np.random.default_rng(0)
+    lit = varied(shown, random.random((200, 8)), random, light, tint)
+    assert not lit[:, :, 0].any(), "black bars stay black"
+    colours = lit[:, :, 1:].mean(dim=(-2, -1))
+    apart = (colours.amax(dim=1) - colours.amin(dim=1)).max()
+    assert apart < 0.05 if not tint else 0.2 < apart < 0.35, "colours change alone by the tint"
+    widest = (colours.mean(dim=1) - 0.5).abs().max()
+    most = 0.06 + 0.5 * (light + tint) + 0.02
+    assert 0.5 * most < widest < most
 
 
 def test_of_what_is_only_held_a_share_is_learned_from(samples):
