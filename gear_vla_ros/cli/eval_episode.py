@@ -77,11 +77,12 @@ class Evaluation:
         return random_scene(spec, self.task, seed, self.held_out, self.shift)
 
     def runtime(self) -> RuntimeSpec:
-        """How chunks meet. Raises ValueError on an unknown seam."""
+        """How chunks meet. Raises ValueError on an unknown seam, and on a number of steps that is not allowed."""
         try:
             return RuntimeSpec.model_validate({"seam": self.seam, "rtc_steps_max": self.rtc_steps_max})
         except ValidationError as error:
-            raise ValueError(f"seam: found '{self.seam}'; {error.errors()[0]['msg']}") from None
+            wrong = error.errors()[0]
+            raise ValueError(f"{wrong['loc'][0]}: found '{wrong['input']}'; {wrong['msg']}") from None
 
     def timing(self) -> Timing:
         """Latencies are simulated, whatever the policy takes here."""
