@@ -148,5 +148,5 @@ def _smooth(part: float) -> float:
 SEAMS: Mapping[str, Callable[[float], Seam]] = MappingProxyType(
     {"switch": switch, "blend": blend, "ensemble": ensemble, "rtc": switch}
 )
-"""`rtc`: the policy was given steps of what was under way, so its chunk goes on from there; what is left of a step, with
-long latencies, is the safety filter's as with `switch` (ADR 20)."""
+"""`rtc`: the policy was given steps of what was under way, so its chunk goes on from there; what is left of a step
+with long latencies is the safety filter's, as with `switch` (ADR 20)."""
