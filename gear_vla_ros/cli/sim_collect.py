@@ -13,7 +13,9 @@ import numpy as np
 from rich.console import Console
 
 from gear_vla_ros.cli.jobs import spread
+from gear_vla_ros.cli.shipped import chosen_seam
 from gear_vla_ros.contracts import Instruction, Policy
+from gear_vla_ros.engines.opening import AUTO
 from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import LEARNED, kept_policy
 from gear_vla_ros.recording.errors import RecordingError
@@ -139,7 +141,9 @@ def _driver(spec: RobotSpec, learner: str, seed: int, spans: tuple[Span, ...]) -
         return ExpertPolicy(spec), Disturber(spans)
     until_s = np.random.default_rng([seed, _TAKEOVER]).uniform(*LEARNER_UNTIL_S)
     driving = kept_policy(LEARNED, spec.name, PolicyOptions(learner))
-    taught = Taught(ExpertPolicy(spec), driving, SECOND_NS + round(until_s * 1e9))
+    rtc = chosen_seam(AUTO, LEARNED, learner) == "rtc"
+    given_s = Timing().fast_s + 1.0 / spec.rates.target_hz if rtc else 0.0
+    taught = Taught(ExpertPolicy(spec), driving, SECOND_NS + round(until_s * 1e9), given_s)
     return taught, taught.disturb
 
 

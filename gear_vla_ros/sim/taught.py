@@ -17,6 +17,8 @@ from gear_vla_ros.contracts import (
     RobotState,
     SceneObject,
 )
+from gear_vla_ros.runtime.under_way import under_way as going_on
+from gear_vla_ros.settings import RuntimeSpec
 
 THOUGHTS_A_THOUGHT = 2
 """The learner thinks at every second thought of the expert, as often as it will when it is alone."""
@@ -25,11 +27,12 @@ THOUGHTS_A_THOUGHT = 2
 class Taught:
     """The expert as a policy, and, as what disturbs it, the learner. For one episode and one thread.
 
-    learner: needs pictures, so that the episode must have eyes. until_ns: when it is followed no longer.
+    learner: needs pictures, so that the episode must have eyes. until_ns: when it is followed no longer. given_s: how
+    much of its running chunk the learner is given, from the state on, as with the seam `rtc`; 0 for nothing.
     """
 
-    def __init__(self, expert: Policy, learner: Policy, until_ns: int) -> None:
-        self._expert, self._learner, self._until_ns = expert, learner, until_ns
+    def __init__(self, expert: Policy, learner: Policy, until_ns: int, given_s: float = 0.0) -> None:
+        self._expert, self._learner, self._until_ns, self._given_s = expert, learner, until_ns, given_s
         self._thought: LatentAction | None = None
         self._thoughts = 0
         self._wanted: ActionChunk | None = None
@@ -60,10 +63,17 @@ class Taught:
         self, latents: LatentAction, state: RobotState, under_way: Mapping[str, ArmChunk] | None = None
     ) -> ActionChunk:
         """The expert's chunk, the label; the learner makes its own from the same state."""
-        self._wanted = None
+        running, self._wanted = self._wanted, None
         if self._thought is not None and state.stamp_ns < self._until_ns:
-            self._wanted = self._learner.act(self._thought, state)
+            self._wanted = self._learner.act(self._thought, state, self._given(running, self._thought, state))
         return self._expert.act(latents, state, under_way)
+
+    def _given(
+        self, running: ActionChunk | None, thought: LatentAction, state: RobotState
+    ) -> Mapping[str, ArmChunk] | None:
+        if running is None or running.instruction_id != thought.instruction_id:
+            return None
+        return going_on(running, state, self._given_s, RuntimeSpec().rtc_steps_max)
 
     def disturb(self, chunk: ActionChunk, now_ns: int) -> ActionChunk:
         """What the learner wants in place of the expert's chunk from the same state, while it drives."""

@@ -23,7 +23,10 @@ class Climber(ExpertPolicy):
     """Goes up, whatever is asked."""
 
     model_id = "climber"
-    thoughts = 0
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.thoughts, self.given = 0, []
 
     def think(self, observation):
         self.thoughts += 1
@@ -31,6 +34,7 @@ class Climber(ExpertPolicy):
 
     def act(self, latents, state, under_way=None):
         chunk = super().act(latents, state)
+        self.given.append((state, under_way))
         way = np.tile(np.eye(4), (chunk.steps, 1, 1))
         way[:, 2, 3] = -UP_M_S * np.arange(1, chunk.steps + 1) / chunk.rate_hz
         arms = {name: dataclasses.replace(arm, anchor_T_tcp=way) for name, arm in chunk.arms.items()}
@@ -48,16 +52,20 @@ class Notes(Watcher):
         self.heights.append(float(next(iter(chunk.arms.values())).base_T_anchor[2, 3]))
 
 
-@pytest.fixture(scope="module")
-def played():
+def play(given_s):
     scene = random_scene(SPEC, "lift", 3)
     world, learner, notes = World(SPEC, scene=scene), Climber(SPEC), Notes()
-    taught = Taught(ExpertPolicy(SPEC), learner, SECOND_NS + round(UNTIL_S * 1e9))
+    taught = Taught(ExpertPolicy(SPEC), learner, SECOND_NS + round(UNTIL_S * 1e9), given_s)
     taught.warm_up()
     instruction = Instruction(1, scene.instruction)
     outcome = Episode(world, taught, instruction, Timing(), notes, disturb=taught.disturb).run()
     taught.close()
     return outcome, notes, learner, taught
+
+
+@pytest.fixture(scope="module")
+def played():
+    return play(0.0)
 
 
 def test_the_learner_is_followed_until_its_time_is_over_then_the_expert_does_it(played):
@@ -81,6 +89,21 @@ def test_the_learner_thinks_at_every_second_thought_and_no_longer_than_it_drives
     _, _, learner, taught = played
     assert learner.thoughts == pytest.approx(UNTIL_S * Timing().slow_hz / 2, abs=2)
     assert taught.about["learner"] == "climber"
+
+
+def test_a_learner_that_drives_as_with_rtc_is_given_its_own_running_chunk():
+    learner = play(0.08)[2]
+    (before, _), (now, given) = learner.given[4:6]
+    (arm,) = given.values()
+    assert len(arm.gripper) == 3
+    base_T_then = next(iter(before.arms.values())).base_T_tcp
+    went = (now.stamp_ns - before.stamp_ns) * 1e-9
+    wanted = (base_T_then[:3, 2] * -UP_M_S * (went + np.arange(1, 4) / 30)[:, None]) + base_T_then[:3, 3]
+    np.testing.assert_allclose((arm.base_T_anchor @ arm.anchor_T_tcp)[:, :3, 3], wanted, atol=1e-6)
+
+
+def test_a_learner_of_another_seam_is_given_nothing(played):
+    assert not any(given for _, given in played[2].given)
 
 
 def test_an_instruction_that_one_of_them_refuses_is_refused():
