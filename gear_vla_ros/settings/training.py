@@ -9,6 +9,9 @@ from gear_vla_ros.settings.paths import named_file, share_dir
 
 Stage = Literal["embodied_pretraining", "continuous_policy", "new_projector", "light_end_to_end"]
 
+FOLLOWED_STEPS = 12
+"""Of what was followed after a sample, so many are kept."""
+
 
 class WeightsSpec(Spec):
     """Weights of the losses; 0 leaves one out. The paper gives none."""
@@ -79,11 +82,19 @@ class TrainingSpec(Spec):
     given_age_s: float = Field(default=0.0, ge=0, le=0.5)
     """Clean first steps are those that a sample up to so long before has for the same time, as what is under way on a
     robot was decided before; 0: the sample's own; ours."""
+    given_followed: float = Field(default=0.0, ge=0, le=1)
+    """Share of them that are what was followed in the episode: where a learner drove, what it had decided; ours."""
 
     @model_validator(mode="after")
     def _projector_is_named(self) -> "TrainingSpec":
         if (self.stage == "new_projector") != (self.embodiment is not None):
             raise ValueError("embodiment is to be given for the stage new_projector, and for no other")
+        return self
+
+    @model_validator(mode="after")
+    def _what_was_followed_is_long_enough(self) -> "TrainingSpec":
+        if self.given_followed and self.max_delay_steps > FOLLOWED_STEPS:
+            raise ValueError(f"max_delay_steps is {self.max_delay_steps}, with given_followed at most {FOLLOWED_STEPS}")
         return self
 
     @property

@@ -19,7 +19,7 @@ from gear_vla_ros.settings.model import NUMBERS_PER_ARM
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.curriculum import Permutation
-from gear_vla_ros.training.delays import earlier_chunks
+from gear_vla_ros.training.delays import earlier_chunks, followed_instead
 from gear_vla_ros.training.grounding import NAMED
 from gear_vla_ros.training.losses import IGNORE
 from gear_vla_ros.training.prepared import HZ, NOTHING, UNSEEN, Prepared
@@ -42,7 +42,7 @@ class Source:
 class Drawn:
     """Everything random about samples: whether each names another object, and which (0 to 1); `shade` `[B, 3, 8]` of
     each view's light; `moved` `[B, 2]`, columns and lines by which the head's picture moves; grain: of pixels; ages
-    `[B]`: how many samples before the one is that gives first steps."""
+    `[B]`: how many samples before the one is that gives first steps; followed `[B]`: whether what was followed does."""
 
     retold: NDArray[np.bool_]
     other: NDArray[np.float64]
@@ -50,6 +50,7 @@ class Drawn:
     moved: NDArray[np.int64]
     grain: np.random.Generator
     ages: NDArray[np.int64]
+    followed: NDArray[np.bool_]
 
 
 class Batches:
@@ -96,9 +97,11 @@ class Batches:
         moved = random.uniform(-1, 1, (len(rows), 2)) * self._training.head_moved * self._spec.view_size
         oldest = round(self._training.given_age_s * HZ)
         ages = random.integers(min(1, oldest), oldest + 1, len(rows))
+        followed = random.random(len(rows)) < self._training.given_followed
         mine = slice(rank * len(rows) // processes, (rank + 1) * len(rows) // processes)
         grain = np.random.default_rng([self._seed, 2, step, mine.start])
-        drawn = Drawn(retold[mine], other[mine], shade[mine], moved[mine].round().astype(int), grain, ages[mine])
+        pixels = moved.round().astype(int)
+        drawn = Drawn(retold[mine], other[mine], shade[mine], pixels[mine], grain, ages[mine], followed[mine])
         batch = self._collate(source, rows[mine], mine.start, drawn)
         one_arm = self._training.either_side and source.samples.arms.sum() == 1
         return changed(batch) if one_arm and random.random() < 0.5 else batch
@@ -134,6 +137,7 @@ class Batches:
         said = [source.targets.fast[row] if own[at] else [] for at, row in enumerate(rows.tolist())]
         inputs = self._inputs(samples, rows, sentences, drawn)
         earlier = earlier_chunks(samples, rows, drawn.ages, self._spec.expert.rate_hz)
+        earlier = followed_instead(earlier, samples, rows, drawn.followed)
         return Batch(
             inputs=inputs,
             actions=torch.from_numpy(np.where(valid, samples.actions[rows], 0.0).astype(np.float32)),

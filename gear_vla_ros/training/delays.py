@@ -2,7 +2,8 @@
 
 Black et al. 2025 (arXiv 2512.05964) give the first steps of the demonstrated chunk clean. Those are what is decided
 now. What is under way on a robot was decided before, from where the robot was then: fingers may be open in it that are
-to close now, and a robot is behind its targets. So an earlier sample of the same episode can give them.
+to close now, and a robot is behind its targets. So an earlier sample of the same episode can give them, or the targets
+that were followed next: where a learner drove, those are what it had decided itself, right or wrong.
 """
 
 import numpy as np
@@ -46,6 +47,17 @@ def earlier_chunks(
         if age > 0 and gone < chunks.shape[1] and _same_way(samples, before, row):
             _moved(samples, before, row, gone, chunks[at])
     return chunks
+
+
+def followed_instead(
+    chunks: NDArray[np.float32], samples: Prepared, rows: NDArray[np.int64], those: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """`[B, K, D]` `chunks`, of `those` [B] with the first steps that were followed in the episode, where known."""
+    told = np.array(samples.followed[rows])
+    known = those & ~np.isnan(told).any(axis=(1, 2))
+    out = chunks.copy()
+    out[known, : told.shape[1]] = told[known]
+    return out
 
 
 def _same_way(samples: Prepared, before: int, row: int) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts import VIEW_ROLES, ViewRole
+from gear_vla_ros.contracts import VIEW_ROLES, ArmChunk, ViewRole
 from gear_vla_ros.contracts.naming import is_container, spoken
 from gear_vla_ros.engines.arrays import SIDES, region, seen
 from gear_vla_ros.geometry import se3
@@ -27,11 +27,12 @@ from gear_vla_ros.recording.dataset.labels import MOST_OBJECTS
 from gear_vla_ros.recording.dataset.reader import DatasetReader
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
+from gear_vla_ros.settings.training import FOLLOWED_STEPS
 
 HZ = 10
 """Samples a second of an episode; neighbours tell next to nothing new."""
-ARRAYS = ("views", "state", "actions", "known", "episode", "frame", "task", "near", "point")
-FORMAT = 3
+ARRAYS = ("views", "state", "actions", "known", "followed", "episode", "frame", "task", "near", "point")
+FORMAT = 4
 ABOUT = "about.json"
 NOTHING = -1
 HELD_M, CLOSED, ASIDE_M = 0.03, 0.5, 0.03
@@ -46,7 +47,8 @@ class Prepared:
     """F samples of one robot.
 
     views: uint8 [F, V, S, S, 3] of the roles in `roles`. state: [F, 2, numbers], left and right. actions:
-    [F, K, 20], known: bool [F, K]. episode, frame, task: [F]. near: [F, M, 2, 6], objects' middles in each arm's tool
+    [F, K, 20], known: bool [F, K]. followed: [F, FOLLOWED_STEPS, 20], the targets of the steps after, as actions; NaN
+    where they are not known. episode, frame, task: [F]. near: [F, M, 2, 6], objects' middles in each arm's tool
     frame and base frame [m]. point: [F, M, V, 2], where each view shows them, shares of its width and height; not 0 to
     1 where it does not. arms: bool [2]. texts: of the tasks. names: of the objects, by episode.
     """
@@ -62,6 +64,7 @@ class Prepared:
     state: NDArray[np.float32]
     actions: NDArray[np.float32]
     known: NDArray[np.bool_]
+    followed: NDArray[np.float32]
     episode: NDArray[np.int64]
     frame: NDArray[np.int64]
     task: NDArray[np.int64]
@@ -229,6 +232,7 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
     state = np.zeros((len(rows), ARMS, 9 + joints + 1), np.float32)
     actions = np.zeros((len(rows), steps, ARMS * NUMBERS_PER_ARM), np.float32)
     known = np.zeros((len(rows), steps), bool)
+    followed = np.full((len(rows), FOLLOWED_STEPS, ARMS * NUMBERS_PER_ARM), np.nan, np.float32)
     near = np.zeros((len(rows), MOST_OBJECTS, ARMS, 6), np.float32)
     point = np.full((len(rows), MOST_OBJECTS, len(roles), 2), UNSEEN, np.float32)
     model = RobotModel(robot)
@@ -238,6 +242,9 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
         for index, role in enumerate(roles):
             views[at, index] = seen(reader.picture(row, role), robot, role, size)
         chunk, known[at] = reader.chunk(row, steps)
+        actions[at] = numbers_of(chunk.arms)
+        if told_next := reader.followed(row, FOLLOWED_STEPS):
+            followed[at] = numbers_of(told_next)
         objects = np.array(list(reader.objects(row).values())).reshape(-1, 3)
         q: dict[str, NDArray[np.float64]] = {
             arm.name: told_state[row, index, 9:-1] for index, arm in enumerate(robot.arms)
@@ -246,12 +253,9 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
             point[at, : len(objects), index] = points(objects, robot, role, model, q)
         for index, arm in enumerate(robot.arms):
             side = SIDES.index(arm.name)
-            part = chunk.arms[arm.name]
             state[at, side] = told_state[row, index]
-            first = side * NUMBERS_PER_ARM
-            actions[at, :, first : first + 9] = se3.to_xyz_rot6d(part.anchor_T_tcp)
-            actions[at, :, first + 9] = part.gripper
-            near[at, : len(objects), side] = places(objects, part.base_T_anchor, base_T_world[arm.name])
+            base_T_tcp = chunk.arms[arm.name].base_T_anchor
+            near[at, : len(objects), side] = places(objects, base_T_tcp, base_T_world[arm.name])
         told(at + 1, len(rows))
     views.flush()
     numbers = {name: reader.numbers(f"{name}_index")[rows] for name in ("episode", "frame", "task")}
@@ -259,11 +263,22 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
         "state": state,
         "actions": actions,
         "known": known,
+        "followed": followed,
         "near": near,
         "point": point,
         **numbers,
     }.items():
         np.save(folder / f"{name}.npy", array)
+
+
+def numbers_of(arms: Mapping[str, ArmChunk]) -> NDArray[np.float32]:
+    """`[K, 20]`: poses of the tool from its anchor, and fingers; zero for an arm that is not there."""
+    steps = len(next(iter(arms.values())).gripper)
+    out = np.zeros((steps, ARMS, NUMBERS_PER_ARM), np.float32)
+    for name, arm in arms.items():
+        out[:, SIDES.index(name), :9] = se3.to_xyz_rot6d(arm.anchor_T_tcp)
+        out[:, SIDES.index(name), 9] = arm.gripper
+    return out.reshape(steps, -1)
 
 
 def places(

@@ -23,6 +23,7 @@ from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.recording.dataset.labels import MOST_OBJECTS, STEPS
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
+from gear_vla_ros.settings.training import FOLLOWED_STEPS
 from gear_vla_ros.sim.randomise import random_scene
 from gear_vla_ros.sim.renderer import Renderer, sim_size
 from gear_vla_ros.sim.wordings import say
@@ -77,6 +78,8 @@ def write(folder: Path, robot: str, task: str, view_size: int, samples: Iterable
         np.save(partial / f"{name}.npy", np.stack([sample[name] for sample in made]))
     np.save(partial / "actions.npy", np.zeros((len(made), STEPS, ARMS * NUMBERS_PER_ARM), np.float32))
     np.save(partial / "known.npy", np.zeros((len(made), STEPS), bool))
+    unknown = np.full((len(made), FOLLOWED_STEPS, ARMS * NUMBERS_PER_ARM), np.nan, np.float32)
+    np.save(partial / "followed.npy", unknown)
     for name, values in numbers.items():
         np.save(partial / f"{name}.npy", np.array(values, np.int64))
     about = {"robot": robot, "task": task, "view_size": view_size, "roles": _roles(spec), "texts": texts}

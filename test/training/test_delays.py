@@ -8,7 +8,8 @@ import torch
 from test_sides import batches
 
 from gear_vla_ros.geometry import se3
-from gear_vla_ros.training.delays import SETTLE_STEPS, draw_delays, earlier_chunks, gone_on_from
+from gear_vla_ros.settings.training import FOLLOWED_STEPS, TrainingSpec
+from gear_vla_ros.training.delays import SETTLE_STEPS, draw_delays, earlier_chunks, followed_instead, gone_on_from
 
 STEPS, NUMBERS, RATE_HZ = 30, 20, 30.0
 RIGHT, GRIPPERS = slice(10, 19), [9, 19]
@@ -86,6 +87,18 @@ def test_nothing_is_under_way_at_an_episode_s_beginning_and_after_another_instru
     np.testing.assert_array_equal(earlier(samples, first + 2, 0), samples.actions[first + 2])
 
 
+def test_what_was_followed_is_given_where_it_is_asked_for_and_known(samples):
+    rows = all_rows(samples)
+    known = ~np.isnan(samples.followed).any(axis=(1, 2))
+    those = np.arange(len(rows)) % 2 == 0
+    own = samples.actions[rows]
+    given = followed_instead(own, samples, rows, those)
+    np.testing.assert_array_equal(given[those & known, :FOLLOWED_STEPS], samples.followed[those & known])
+    np.testing.assert_array_equal(given[:, FOLLOWED_STEPS:], own[:, FOLLOWED_STEPS:])
+    np.testing.assert_array_equal(given[~(those & known)], own[~(those & known)])
+    assert 0 < known.sum() < len(rows) and not np.isnan(given).any()
+
+
 def test_a_chunk_goes_on_from_what_is_given_and_ends_as_it_was_decided():
     own, given = lines(200), lines(200) + 0.3
     given[..., GRIPPERS] = 1.0
@@ -111,3 +124,17 @@ def test_a_step_is_given_them_only_when_the_stage_says_so(samples, tmp_path):
         assert torch.equal(one.earlier, one.actions) and torch.equal(one.actions, other.actions)
         changed += int((other.earlier != other.actions).any(dim=2).any(dim=1).sum())
     assert changed > 0.4 * sum(len(batch.actions) for batch in own)
+
+
+def test_a_stage_says_in_what_share_it_is_what_was_followed(samples, tmp_path):
+    _, own = batches(samples, tmp_path / "own", either_side=False)
+    _, half = batches(samples, tmp_path / "half", either_side=False, given_followed=0.5)
+    changed = [(b.earlier != b.actions).any(dim=2).any(dim=1) for b in half]
+    assert all(torch.equal(b.actions, a.actions) for a, b in zip(own, half, strict=True))
+    share = float(torch.cat(changed).float().mean())
+    assert 0.2 < share < 0.6, share
+
+
+def test_more_given_steps_than_are_kept_are_refused():
+    with pytest.raises(ValueError, match="max_delay_steps is 13, with given_followed at most 12"):
+        TrainingSpec(stage="continuous_policy", steps=1, batch=1, max_delay_steps=13, given_followed=0.5)

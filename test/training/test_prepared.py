@@ -9,8 +9,12 @@ import pytest
 
 from gear_vla_ros.engines.arrays import seen
 from gear_vla_ros.geometry import se3
+from gear_vla_ros.recording.dataset.features import STAMP
+from gear_vla_ros.recording.dataset.grippers import TARGET
 from gear_vla_ros.recording.dataset.reader import DatasetReader
+from gear_vla_ros.recording.survey import survey
 from gear_vla_ros.settings import load_robot
+from gear_vla_ros.settings.training import FOLLOWED_STEPS
 from gear_vla_ros.sim.scene import RGB
 from gear_vla_ros.training.prepared import NOTHING, prepare
 
@@ -46,6 +50,27 @@ def test_a_sample_is_the_frame_s_picture_state_and_chunk(dataset, samples):
     np.testing.assert_allclose(samples.actions[at, :, 10:19], se3.to_xyz_rot6d(chunk.anchor_T_tcp), atol=1e-6)
     assert not samples.actions[at, :, :10].any() and not samples.state[at, 0].any()
     assert samples.arms.tolist() == [False, True]
+
+
+def test_what_was_followed_is_the_episode_s_targets_seen_from_the_tool(dataset, samples):
+    reader = DatasetReader(dataset)
+    episode = dataset.parent / "episodes" / "episode_0001"
+    told = [message for _, message in survey(episode, ROBOT, {TARGET}).kept[TARGET]]
+    ticks = np.array([m.header.stamp.sec * 1_000_000_000 + m.header.stamp.nanosec for m in told])
+    places = np.array([[getattr(m.arms[0].pose.pose.position, axis) for axis in "xyz"] for m in told])
+    known = ~np.isnan(samples.followed).any(axis=(1, 2))
+    rows = np.flatnonzero(known & (samples.episode == 0))
+    assert len(rows) > 20
+    for row in rows.tolist():
+        stamps = reader.numbers(STAMP)[samples.frame[row] + np.arange(1, FOLLOWED_STEPS + 1)]
+        nearest = np.abs(ticks[:, None] - stamps).argmin(axis=0)
+        assert np.abs(ticks[nearest] - stamps).max() < 4e6, "frames and ticks are hardly apart"
+        base_T_now = se3.from_xyz_rot6d(samples.state[row, 1, :9].astype(float))
+        base_T_told = base_T_now @ se3.from_xyz_rot6d(samples.followed[row, :, 10:19].astype(float))
+        np.testing.assert_allclose(base_T_told[:, :3, 3], places[nearest], atol=2e-3)
+        assert not samples.followed[row, :, :10].any(), "the arm that is not there"
+    for last in np.flatnonzero(np.diff(samples.episode, append=-1)):
+        assert np.isnan(samples.followed[last]).all(), "the episode ends before"
 
 
 def test_what_is_named_is_where_the_fingers_end(samples):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gear_vla_ros.geometry import se3
-from gear_vla_ros.recording.dataset.features import ACTION, LABEL, LABELLED, STAMP, STATE, XYZ
+from gear_vla_ros.recording.dataset.features import ACTION, FOLLOWED, LABEL, LABELLED, STAMP, STATE, XYZ
 from gear_vla_ros.recording.dataset.samples import Samples
 from gear_vla_ros.settings import ArmSpec
 
@@ -34,8 +34,8 @@ def _labels(samples: Samples) -> dict[str, NDArray[Any]]:
     if samples.labels is None:
         return {}
     known = samples.labels.known.astype(np.int64)
-    flat = [part.reshape(len(samples), -1) for part in (samples.labels.chunks, samples.labels.xyz)]
-    return {LABEL: flat[0], LABELLED: known, XYZ: flat[1]}
+    parts = {LABEL: samples.labels.chunks, FOLLOWED: samples.labels.targets, XYZ: samples.labels.xyz}
+    return {LABELLED: known} | {name: part.reshape(len(samples), -1) for name, part in parts.items()}
 
 
 def _state(samples: Samples, arm: ArmSpec) -> NDArray[np.float64]:

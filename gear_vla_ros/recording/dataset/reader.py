@@ -135,6 +135,20 @@ class DatasetReader:
         task = int(self._numbers["task_index"][index])
         return ActionChunk(stamp_ns, index, self.root.name, task, 0, arms, float(self.fps)), rows <= last
 
+    def followed(self, index: int, steps: int) -> Mapping[str, ArmChunk] | None:
+        """Targets of the `steps` frames after this one, from this frame's tool poses on; None where the episode ends
+        before, and for a dataset that has none. They are what was followed, whoever wanted it."""
+        rows = np.arange(index + 1, index + 1 + steps)
+        if form.FOLLOWED not in self.features or rows[-1] >= self._episode(index)["dataset_to_index"]:
+            return None
+        told = self._numbers[form.FOLLOWED][rows].astype(np.float64)
+        arms = {}
+        for name, (pose, gripper) in self._action.items():
+            base_T_anchor = self._arm(index, name).base_T_tcp
+            anchor_T_tcp = se3.inverse(base_T_anchor) @ se3.from_xyz_rot6d(told[:, pose])
+            arms[name] = ArmChunk(base_T_anchor, anchor_T_tcp, told[:, gripper])
+        return arms
+
     def _label(self, index: int, steps: int) -> tuple[ActionChunk, NDArray[np.bool_]]:
         numbers = self._numbers[form.LABEL][index].reshape(-1, len(self.robot.arms), 10)[:steps].astype(np.float64)
         arms: dict[str, ArmChunk] = {

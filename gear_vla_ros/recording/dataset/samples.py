@@ -119,7 +119,7 @@ def _labels(seen: Survey, robot: RobotSpec, times_ns: Times) -> expert.Labels | 
     if not expert.wanted(seen.about):
         return None
     try:
-        return expert.labels_of(robot, seen.kept[expert.CHUNK], seen.kept[expert.SCENE], times_ns)
+        return expert.labels_of(robot, seen.kept, times_ns)
     except RecordingError as error:
         raise RecordingError(f"{seen.path}: {error}") from None
 
