@@ -20,6 +20,7 @@ from gear_vla_ros.policies.options import PolicyOptions
 from gear_vla_ros.policies.registry import LEARNED, kept_policy
 from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.writer import Compression
+from gear_vla_ros.runtime.under_way import followed_after_s
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.sim.disturbance import Disturber, Span, random_spans
 from gear_vla_ros.sim.episode import Disturb, Episode, Later, Outcome, Timing
@@ -142,7 +143,7 @@ def _driver(spec: RobotSpec, learner: str, seed: int, spans: tuple[Span, ...]) -
     until_s = np.random.default_rng([seed, _TAKEOVER]).uniform(*LEARNER_UNTIL_S)
     driving = kept_policy(LEARNED, spec.name, PolicyOptions(learner))
     rtc = chosen_seam(AUTO, LEARNED, learner) == "rtc"
-    given_s = Timing().fast_s + 1.0 / spec.rates.target_hz if rtc else 0.0
+    given_s = followed_after_s(Timing().fast_s, spec.rates.target_hz) if rtc else 0.0
     taught = Taught(ExpertPolicy(spec), driving, SECOND_NS + round(until_s * 1e9), given_s)
     return taught, taught.disturb
 

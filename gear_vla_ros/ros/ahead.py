@@ -10,7 +10,7 @@ from gear_vla_ros.ros.health import Health
 from gear_vla_ros.ros.interface import Interface
 from gear_vla_ros.ros.polling import Polled
 from gear_vla_ros.ros.topics import TARGET
-from gear_vla_ros.runtime.under_way import under_way
+from gear_vla_ros.runtime.under_way import followed_after_s, under_way
 from gear_vla_ros.settings import RobotSpec
 
 
@@ -29,6 +29,7 @@ class Ahead:
         """Of a chunk anchored at `state` that can be there after `latency_s`, a tick later followed."""
         said = self._targets.read(lambda message: convert.target_from_msg(message, self._robot), self._health)
         self._target = said or self._target
-        found = under_way(last, state, latency_s + 1.0 / self._robot.rates.target_hz, self._most, self._target)
+        ahead_s = followed_after_s(latency_s, self._robot.rates.target_hz)
+        found = under_way(last, state, ahead_s, self._most, self._target)
         self._health.set("steps under way", max((len(arm.gripper) for arm in found.values()), default=0))
         return found

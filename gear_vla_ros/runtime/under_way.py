@@ -16,6 +16,11 @@ from gear_vla_ros.geometry import se3
 from gear_vla_ros.runtime.track import Array, Desired, Track
 
 
+def followed_after_s(latency_s: float, target_hz: float) -> float:
+    """How long after its state a chunk is followed at the latest: when it is there, at the next target."""
+    return latency_s + 1.0 / target_hz
+
+
 def steps_under_way(latency_s: float, rate_hz: float, most: int) -> int:
     """Steps due before a chunk that takes `latency_s` can be there, `most` at most."""
     return min(most, max(0, math.ceil(latency_s * rate_hz)))

@@ -23,7 +23,7 @@ from gear_vla_ros.contracts import (
 from gear_vla_ros.runtime.latency import Percentiles
 from gear_vla_ros.runtime.latent_use import check_usable
 from gear_vla_ros.runtime.refused import Refused
-from gear_vla_ros.runtime.under_way import under_way
+from gear_vla_ros.runtime.under_way import followed_after_s, under_way
 from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.sim.pacing import Repeated, Timing, Worker
 from gear_vla_ros.sim.watching import Watcher
@@ -161,7 +161,7 @@ class PolicyLoop:
         last = self._last_chunk
         if not self._rtc_steps or last is None or last.instruction_id != latents.instruction_id:
             return None
-        ahead_s = self._state_to_chunk_s.p(90) + 1.0 / self._spec.rates.target_hz
+        ahead_s = followed_after_s(self._state_to_chunk_s.p(90), self._spec.rates.target_hz)
         return under_way(last, state, ahead_s, self._rtc_steps, self._target)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
