@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts import VIEW_ROLES, ArmChunk, ViewRole
+from gear_vla_ros.contracts import VIEW_ROLES, ViewRole
 from gear_vla_ros.contracts.naming import is_container, spoken
-from gear_vla_ros.engines.arrays import SIDES, region, seen
+from gear_vla_ros.engines.arrays import SIDES, action_numbers, region, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.recording.dataset.features import STATE
@@ -242,9 +242,9 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
         for index, role in enumerate(roles):
             views[at, index] = seen(reader.picture(row, role), robot, role, size)
         chunk, known[at] = reader.chunk(row, steps)
-        actions[at] = numbers_of(chunk.arms)
+        actions[at] = action_numbers(chunk.arms)
         if told_next := reader.followed(row, FOLLOWED_STEPS):
-            followed[at] = numbers_of(told_next)
+            followed[at] = action_numbers(told_next)
         objects = np.array(list(reader.objects(row).values())).reshape(-1, 3)
         q: dict[str, NDArray[np.float64]] = {
             arm.name: told_state[row, index, 9:-1] for index, arm in enumerate(robot.arms)
@@ -269,16 +269,6 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
         **numbers,
     }.items():
         np.save(folder / f"{name}.npy", array)
-
-
-def numbers_of(arms: Mapping[str, ArmChunk]) -> NDArray[np.float32]:
-    """`[K, 20]`: poses of the tool from its anchor, and fingers; zero for an arm that is not there."""
-    steps = len(next(iter(arms.values())).gripper)
-    out = np.zeros((steps, ARMS, NUMBERS_PER_ARM), np.float32)
-    for name, arm in arms.items():
-        out[:, SIDES.index(name), :9] = se3.to_xyz_rot6d(arm.anchor_T_tcp)
-        out[:, SIDES.index(name), 9] = arm.gripper
-    return out.reshape(steps, -1)
 
 
 def places(

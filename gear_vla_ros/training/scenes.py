@@ -28,7 +28,7 @@ from gear_vla_ros.sim.randomise import random_scene
 from gear_vla_ros.sim.renderer import Renderer, sim_size
 from gear_vla_ros.sim.wordings import say
 from gear_vla_ros.sim.world import World
-from gear_vla_ros.training.prepared import UNSEEN, Prepared, opened, places, points
+from gear_vla_ros.training.prepared import ARRAYS, UNSEEN, Prepared, opened, places, points
 
 ABOUT = "scenes.json"
 STATES = 6
@@ -90,8 +90,10 @@ def write(folder: Path, robot: str, task: str, view_size: int, samples: Iterable
 
 
 def load(folder: Path, view_size: int) -> Prepared:
-    """What `write` wrote. Raises ValueError for views of another size."""
+    """What `write` wrote. Raises ValueError for views of another size, and where an earlier version rendered it."""
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    if lacking := [name for name in ARRAYS if not (folder / f"{name}.npy").is_file()]:
+        raise ValueError(f"{folder}: lacks {', '.join(lacking)}, rendered by another version; render them again")
     if about["view_size"] != view_size:
         raise ValueError(f"{folder}: views of {about['view_size']} px, the network has {view_size}; render them again")
     return opened(folder, load_robot(about["robot"]), about["roles"], about["texts"], about["names"], fps=1)

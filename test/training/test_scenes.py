@@ -1,5 +1,7 @@
 """Rendered scenes: what they say of places is what is there, and training takes them beside episodes."""
 
+import shutil
+
 import numpy as np
 import pytest
 from rich.console import Console
@@ -65,6 +67,13 @@ def test_a_folder_is_read_as_it_was_written_and_for_its_size_alone(rendered):
     np.testing.assert_array_equal(again.views, samples.views)
     with pytest.raises(ValueError, match="views of 96 px, the network has 112"):
         load(folder, 112)
+
+
+def test_a_folder_of_a_version_that_kept_less_is_refused(rendered, tmp_path):
+    older = shutil.copytree(rendered[0], tmp_path / "older")
+    (older / "followed.npy").unlink()
+    with pytest.raises(ValueError, match="lacks followed, rendered by another version; render them again"):
+        load(older, SIZE)
 
 
 def test_training_takes_scenes_beside_episodes(rendered, samples, tmp_path):

@@ -78,11 +78,19 @@ def _targets(robot: RobotSpec, messages: Sequence[Any], times_ns: Times) -> NDAr
     held = np.maximum(hold(stamps, times_ns), 0)
     out = np.zeros((len(times_ns), len(robot.arms), 10), np.float32)
     for index, arm in enumerate(robot.arms):
-        told = [next(one for one in messages[i].arms if one.arm == arm.name) for i in order]
+        told = [_target_of(arm.name, messages[i]) for i in order]
         xyz, turns = zip(*(_pose(one.pose.pose) for one in told), strict=True)
         out[:, index, :9] = se3.to_xyz_rot6d(between.poses(se3.from_xyz_quat(np.array(xyz), np.array(turns))))
         out[:, index, 9] = np.clip([one.gripper for one in told], 0.0, 1.0)[held]
     return out
+
+
+def _target_of(arm: str, message: Any) -> Any:
+    for one in message.arms:
+        if one.arm == arm:
+            return one
+    found = ", ".join(one.arm for one in message.arms) or "none"
+    raise RecordingError(f"{TARGET}: arms {found}; allowed are those of the robot, {arm} is missing")
 
 
 def _stamps(messages: Sequence[Any]) -> Times:
