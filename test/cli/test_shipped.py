@@ -31,10 +31,13 @@ def test_a_task_that_no_shipped_policy_has_learned_is_the_experts():
 
 def test_chunks_meet_as_the_policy_s_bundle_says_when_nobody_else_does(tmp_path):
     assert chosen_seam("blend", "gear_vla", "demo") == "blend"
-    assert chosen_seam("auto", "gear_vla", "demo") == "ensemble"
-    assert chosen_seam("auto", "gear_vla", str(policy_folder("demo"))) == "ensemble"
-    assert chosen_seam("auto", "gear_vla", "dual_arm") == "rtc"
     assert chosen_seam("auto", "gear_vla", "") == chosen_seam("auto", "gear_vla", str(tmp_path)) == "switch"
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    said = (policy_folder("demo") / "bundle.json").read_text()
+    (mine / "bundle.json").write_text(said.replace('"seam": "rtc"', '"seam": "blend"'))
+    assert chosen_seam("auto", "gear_vla", str(mine)) == "blend"
+    assert chosen_seam("auto", "gear_vla", "demo") == chosen_seam("auto", "gear_vla", "dual_arm") == "rtc"
     assert chosen_seam("auto", "expert", "demo") == "switch"
 
 
