@@ -11,7 +11,9 @@ from gear_vla_ros.engines.arrays import seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.recording.dataset.features import STAMP
 from gear_vla_ros.recording.dataset.grippers import TARGET
+from gear_vla_ros.recording.dataset.labels import CHUNK, SCENE, labels_of
 from gear_vla_ros.recording.dataset.reader import DatasetReader
+from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.survey import survey
 from gear_vla_ros.settings import load_robot
 from gear_vla_ros.settings.training import FOLLOWED_STEPS
@@ -71,6 +73,17 @@ def test_what_was_followed_is_the_episode_s_targets_seen_from_the_tool(dataset, 
         assert not samples.followed[row, :, :10].any(), "the arm that is not there"
     for last in np.flatnonzero(np.diff(samples.episode, append=-1)):
         assert np.isnan(samples.followed[last]).all(), "the episode ends before"
+
+
+def test_episodes_without_what_labels_need_are_refused(dataset):
+    kept = survey(dataset.parent / "episodes" / "episode_0001", ROBOT, {CHUNK, SCENE, TARGET}).kept
+    times_ns = np.array([3_000_000_000])
+    assert labels_of(ROBOT, kept, times_ns).targets.shape == (1, 1, 10)
+    with pytest.raises(RecordingError, match="disturbed on purpose, but nothing on /gear_vla/target; collect it again"):
+        labels_of(ROBOT, kept | {TARGET: []}, times_ns)
+    kept[TARGET][5][1].arms[0].arm = "left"
+    with pytest.raises(RecordingError, match="/gear_vla/target: arms left; allowed are those of the robot, right is missing"):
+        labels_of(ROBOT, kept, times_ns)
 
 
 def test_what_is_named_is_where_the_fingers_end(samples):
