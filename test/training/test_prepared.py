@@ -82,7 +82,7 @@ def test_episodes_without_what_labels_need_are_refused(dataset):
     with pytest.raises(RecordingError, match="disturbed on purpose, but nothing on /gear_vla/target; collect it again"):
         labels_of(ROBOT, kept | {TARGET: []}, times_ns)
     kept[TARGET][5][1].arms[0].arm = "left"
-    with pytest.raises(RecordingError, match="/gear_vla/target: arms left; allowed are those of the robot, right is missing"):
+    with pytest.raises(RecordingError, match="target: arms left; allowed are those of the robot, right is missing"):
         labels_of(ROBOT, kept, times_ns)
 
 
