@@ -68,7 +68,7 @@ def test_when_nobody_says_it_is_the_shipped_policy_and_its_seam(tmp_path):
     command = [sys.executable, "-m", "gear_vla_ros.cli.main", "eval", *said]
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
     setting = json.loads(done.stdout)["evaluation"]
-    assert [setting[key] for key in ("policy", "checkpoint", "seam")] == ["gear_vla", "demo", "ensemble"]
+    assert [setting[key] for key in ("policy", "checkpoint", "seam")] == ["gear_vla", "demo", "rtc"]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,13 @@ def test_planned_parameters_are_parameters_of_the_nodes(tmp_path):
 
 @pytest.mark.parametrize(
     ("seam", "checkpoint", "found"),
-    [("auto", "dual_arm", "rtc"), ("blend", "dual_arm", "blend"), ("auto", "demo", "ensemble"), ("auto", "", "switch")],
+    [
+        ("auto", "dual_arm", "rtc"),
+        ("blend", "dual_arm", "blend"),
+        ("auto", "demo", "rtc"),
+        ("ensemble", "demo", "ensemble"),
+        ("auto", "", "switch"),
+    ],
 )
 def test_chunks_meet_as_the_bundle_says_when_nobody_else_does(seam, checkpoint, found):
     options = Options(policy="gear_vla", seam=seam, checkpoint=checkpoint)
