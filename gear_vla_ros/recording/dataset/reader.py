@@ -125,12 +125,7 @@ class DatasetReader:
             return self._label(index, steps)
         last = self._episode(index)["dataset_to_index"] - 1
         rows = np.arange(index, index + steps)
-        actions = self._numbers[form.ACTION][np.minimum(rows, last)].astype(np.float64)
-        arms = {}
-        for name, (pose, gripper) in self._action.items():
-            base_T_anchor = self._arm(index, name).base_T_tcp
-            anchor_T_tcp = se3.inverse(base_T_anchor) @ se3.from_xyz_rot6d(actions[:, pose])
-            arms[name] = ArmChunk(base_T_anchor, anchor_T_tcp, np.clip(actions[:, gripper], 0.0, 1.0))
+        arms = self._from_here(index, self._numbers[form.ACTION][np.minimum(rows, last)])
         stamp_ns = int(self._numbers[form.STAMP][index])
         task = int(self._numbers["task_index"][index])
         return ActionChunk(stamp_ns, index, self.root.name, task, 0, arms, float(self.fps)), rows <= last
@@ -141,12 +136,15 @@ class DatasetReader:
         rows = np.arange(index + 1, index + 1 + steps)
         if form.FOLLOWED not in self.features or rows[-1] >= self._episode(index)["dataset_to_index"]:
             return None
-        told = self._numbers[form.FOLLOWED][rows].astype(np.float64)
-        arms = {}
+        return self._from_here(index, self._numbers[form.FOLLOWED][rows])
+
+    def _from_here(self, index: int, actions: NDArray[np.float32]) -> dict[str, ArmChunk]:
+        """Tool poses and fingers `[K, A * 10]` in the arms' base frames, from a frame's tool poses on."""
+        numbers, arms = actions.astype(np.float64), {}
         for name, (pose, gripper) in self._action.items():
             base_T_anchor = self._arm(index, name).base_T_tcp
-            anchor_T_tcp = se3.inverse(base_T_anchor) @ se3.from_xyz_rot6d(told[:, pose])
-            arms[name] = ArmChunk(base_T_anchor, anchor_T_tcp, told[:, gripper])
+            anchor_T_tcp = se3.inverse(base_T_anchor) @ se3.from_xyz_rot6d(numbers[:, pose])
+            arms[name] = ArmChunk(base_T_anchor, anchor_T_tcp, np.clip(numbers[:, gripper], 0.0, 1.0))
         return arms
 
     def _label(self, index: int, steps: int) -> tuple[ActionChunk, NDArray[np.bool_]]:
