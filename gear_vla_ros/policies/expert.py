@@ -75,7 +75,7 @@ class ExpertPolicy:
     @property
     def model_id(self) -> str:
         """One per robot."""
-        return f"expert-4-{self._spec.name}"
+        return f"expert-5-{self._spec.name}"
 
     @property
     def about(self) -> Mapping[str, str]:

@@ -27,8 +27,9 @@ HELD_ACROSS_M, HELD_ALONG_M = 0.045, 0.08
 SLACK = 0.08
 """Opening beyond the object's width that still counts as holding it."""
 TABLE_CLEARANCE_M = 0.012
-FITTING = 0.85
-"""Widest sides that are grasped, by the stroke."""
+ALIKE = 1.1
+"""Sides that are so much wider than the narrowest are grasped as well, whichever needs the least turn. Wider ones that
+would fit are not: whether they do is decided by millimetres that nobody sees."""
 HOMEWARDS = 0.9
 """Weight of how the fingers close at home, by how they close now, in the choice between the sides of an object: without
 it a hand that errs turns away from home by and by, up to the limit of its last joint."""
@@ -119,15 +120,15 @@ class Lift:
         return towards(tool.world_T_tcp, goal, CRUISE_M_S, dt)
 
     def _grasp(self, world_T_tcp: Array, world_T_object: Array, size: Array) -> tuple[Array, float]:
-        """`world_T_grasp` from straight above, closing across the fitting sides that need the least turn, from here and
-        from home; the width."""
+        """`world_T_grasp` from straight above, closing across the narrowest sides, of several those that need the least
+        turn, from here and from home; the width."""
         sides = world_T_object[:3, :3].copy()
         sides[2] = 0.0
         lengths = np.linalg.norm(sides, axis=0)
         flat = [axis for axis in range(3) if lengths[axis] > 0.5]
-        fitting = [axis for axis in flat if size[axis] < FITTING * self.stroke_m] or flat
+        narrow = [axis for axis in flat if size[axis] < ALIKE * min(size[flat])]
         closing = world_T_tcp[:3, 1] + HOMEWARDS * self.closing
-        best = max(fitting, key=lambda axis: abs(float(sides[:, axis] @ closing)) / lengths[axis])
+        best = max(narrow, key=lambda axis: abs(float(sides[:, axis] @ closing)) / lengths[axis])
         y = sides[:, best] / lengths[best] * (np.sign(sides[:, best] @ closing) or 1.0)
         x_y_z_down = [[-y[1], y[0], 0.0], y, [0.0, 0.0, -1.0]]
         rotation = np.array(x_y_z_down).T

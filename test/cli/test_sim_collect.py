@@ -160,7 +160,7 @@ def test_a_learner_drives_first_and_the_expert_labels(tmp_path):
     about = survey(tmp_path / "lift" / "episode_0001").about
     assert about["operator"] == "demo, then the scripted expert" and about["disturbances"] == "[]"
     models = {m.model_id for _, _, m in read_messages(tmp_path / "lift" / "episode_0001", {"/gear_vla/chunk"})}
-    assert models == {"expert-4-franka"}, "labels are the expert's"
+    assert models == {"expert-5-franka"}, "labels are the expert's"
     other = collect(tmp_path / "lift", "--episodes", "2", "--first-seed", "50")
     assert other.returncode == 2 and "learner demo instead of" in other.stderr
 

@@ -24,7 +24,7 @@ from gear_vla_ros.srv import SetInstruction
 SPEC = load_robot("franka")
 SAFETY = SPEC.arms[0].safety
 LIMIT_S, DRIVEN_S, PERIOD_S = 90.0, 1.5, 0.02
-TELEOP, EXPERT = "teleop/twist", "expert-4-franka"
+TELEOP, EXPERT = "teleop/twist", "expert-5-franka"
 
 
 class Person:
