@@ -59,6 +59,9 @@ class TrainingSpec(Spec):
     and say nothing new; ours."""
     either_side: bool = True
     """A single arm is mapped to left or right at random (paper, App. A)."""
+    mirrored: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps that see a robot of two arms in a mirror, where it is its own mirror image and no instruction
+    of the dataset names a side; ours."""
     vary_pictures: bool = True
     """Other light and noise, as a robot's cameras would see it."""
     light: float = Field(default=0.25, ge=0, le=0.5)

@@ -15,6 +15,7 @@ from torch import Tensor
 from gear_vla_ros.contracts import VIEW_ROLES
 from gear_vla_ros.model import text
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
+from gear_vla_ros.settings import load_robot
 from gear_vla_ros.settings.model import NUMBERS_PER_ARM
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training.batch import Batch
@@ -22,6 +23,7 @@ from gear_vla_ros.training.curriculum import Permutation
 from gear_vla_ros.training.delays import earlier_chunks, followed_instead
 from gear_vla_ros.training.grounding import NAMED
 from gear_vla_ros.training.losses import IGNORE
+from gear_vla_ros.training.mirrored import Mirror, mirror_of, mirrored, says_a_side
 from gear_vla_ros.training.prepared import HZ, NOTHING, UNSEEN, Prepared
 from gear_vla_ros.training.sides import changed
 from gear_vla_ros.training.targets import Targets
@@ -54,7 +56,8 @@ class Drawn:
 
 
 class Batches:
-    """Batch of a step; each of one robot, robots in turn by how many samples they have.
+    """Batch of a step; each of one robot, robots in turn by how many samples they have. Raises ValueError where a
+    robot is to be seen in a mirror and is not its own mirror image.
 
     Of samples whose instruction was made to name another object only the grounding is to be learned.
     """
@@ -63,6 +66,7 @@ class Batches:
         self._sources, self._tokens, self._spec, self._training = sources, model.tokens, model.spec, training
         self._batch, self._seed = training.batch, training.seed
         self._rows = [learned_from(source.samples, training.held) for source in sources]
+        self._mirrors = [_mirror(source.samples) if training.mirrored else None for source in sources]
         shares = np.array([len(rows) for rows in self._rows], np.float64)
         names = {
             word for source in sources for names in source.samples.names for name in names for word in name.split("_")
@@ -104,7 +108,10 @@ class Batches:
         drawn = Drawn(retold[mine], other[mine], shade[mine], pixels[mine], grain, ages[mine], followed[mine])
         batch = self._collate(source, rows[mine], mine.start, drawn)
         one_arm = self._training.either_side and source.samples.arms.sum() == 1
-        return changed(batch) if one_arm and random.random() < 0.5 else batch
+        if one_arm and random.random() < 0.5:
+            return changed(batch)
+        mirror = self._mirrors[int(self._turns[step])]
+        return mirrored(batch, mirror) if mirror and random.random() < self._training.mirrored else batch
 
     def _collate(
         self,
@@ -206,6 +213,11 @@ class Batches:
         arms = torch.from_numpy(samples.arms).expand(count, -1)
         ids, mask = text.batch(self._tokens, sentences, self._spec.max_text_tokens)
         return Inputs(views, present, samples.embodiment, torch.from_numpy(samples.state[rows]), arms, ids, mask)
+
+
+def _mirror(samples: Prepared) -> Mirror | None:
+    """Of two arms; None for one, and where an instruction names a side."""
+    return mirror_of(load_robot(samples.robot)) if samples.arms.all() and not says_a_side(samples.texts) else None
 
 
 def learned_from(samples: Prepared, held: float) -> NDArray[np.int64]:

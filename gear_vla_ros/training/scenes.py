@@ -116,7 +116,7 @@ def _of_scene(robot: RobotSpec, model: RobotModel, wanted: Wanted, seed: int) ->
         middles = np.array([world.position(name) for name in names])
         text = say(task, str(random.choice(movable)), goal, random)
         samples.append({"seed": seed, "text": text, "names": names, "views": np.stack(views),
-                        **_labels(robot, model, middles, q, openings)})  # fmt: skip
+                        **labels(robot, model, middles, q, openings)})  # fmt: skip
     renderer.close()
     return samples
 
@@ -165,13 +165,15 @@ def _solve(
     return q if np.linalg.norm(error[:3]) < CLOSE_M else None
 
 
-def _labels(
+def labels(
     robot: RobotSpec,
     model: RobotModel,
     middles: NDArray[np.float64],
     q: dict[str, NDArray[np.float64]],
     openings: dict[str, float],
 ) -> dict[str, NDArray[np.float32]]:
+    """`state`, `near` and `point` of a sample (see Prepared); middles `[M, 3]` of objects in the world [m], joints
+    [rad] and gripper openings by arm."""
     state = np.zeros((ARMS, 9 + len(robot.arms[0].joints) + 1), np.float32)
     near = np.zeros((MOST_OBJECTS, ARMS, 6), np.float32)
     point = np.full((MOST_OBJECTS, len(_roles(robot)), 2), UNSEEN, np.float32)
