@@ -45,7 +45,7 @@ def main() -> None:
         paid: list[torch.Tensor] = []
         with torch.inference_mode():
             latents, _, prefix = objective.say(batch, Dropped(nobody, nobody), paid)
-            found = objective.grounding(latents)[0]
+            found = objective.grounding(latents).places
         off = (found * NEAR_M - batch.near)[:, 0, :, :3]  # [B, 2, 3], each arm's tool frame
         wrong = off.norm(dim=-1)[batch.near_known[:, 0]] * 100
         looked = paid[LOOKING.stop - 1][:, LOOKERS[0] * paid[0].shape[1] // LOOKERS_OF, :, prefix.layout.views[0]]

@@ -11,7 +11,8 @@ from gear_vla_ros.model.gear_vla import Inputs
 class Batch:
     """inputs; actions `[B, K, D]` in m and rot6d, earlier: what may be under way at the same time, valid: bool, all of
     the same shape; codes `[B, N]` and fast `[B, L]`, ids from 0 or IGNORE; near `[B, NAMED, 2, 6]` [m] with near_known
-    bool `[B, NAMED, 2]`, and point `[B, NAMED, V, 2]`, where each view shows them, shares of its width and height;
+    bool `[B, NAMED, 2]`, turn `[B, 2, TURN_NUMBERS]` of the object (`prepared.turns`; NaN: not
+    known), and point `[B, NAMED, V, 2]`, where each view shows them, shares of its width and height;
     words `[W]`, ids of all words of objects' names, and shown bool `[B, V, T, W]`, which tokens show them; naming bool
     `[B, L]`, tokens of the text that name the object. acting: whether anything is done in the robot's data, the same in
     all processes. first, whole: where this part begins in the step's batch, and how many samples that has."""
@@ -24,6 +25,7 @@ class Batch:
     fast: Tensor
     near: Tensor
     near_known: Tensor
+    turn: Tensor
     point: Tensor
     words: Tensor
     shown: Tensor

@@ -16,7 +16,7 @@ from gear_vla_ros.contracts import VIEW_ROLES
 from gear_vla_ros.model import text
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
 from gear_vla_ros.settings import load_robot
-from gear_vla_ros.settings.model import NUMBERS_PER_ARM
+from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.curriculum import Permutation
@@ -24,7 +24,7 @@ from gear_vla_ros.training.delays import earlier_chunks, followed_instead
 from gear_vla_ros.training.grounding import NAMED
 from gear_vla_ros.training.losses import IGNORE
 from gear_vla_ros.training.mirrored import Mirror, mirror_of, mirrored, says_a_side
-from gear_vla_ros.training.prepared import HZ, NOTHING, UNSEEN, Prepared
+from gear_vla_ros.training.prepared import HZ, NOTHING, TURN_NUMBERS, UNSEEN, Prepared
 from gear_vla_ros.training.sides import changed
 from gear_vla_ros.training.targets import Targets
 
@@ -125,6 +125,7 @@ class Batches:
         near = np.zeros((count, NAMED, 2, 6), np.float32)
         point = np.full((count, NAMED, len(VIEW_ROLES), 2), UNSEEN, np.float32)
         near_known = np.zeros((count, NAMED, 2), bool)
+        turn = np.full((count, ARMS, TURN_NUMBERS), np.nan, np.float32)
         points = self._points(samples, rows, drawn.moved)
         sentences, names, own = [], [], np.ones(count, bool)
         for at, row in enumerate(rows.tolist()):
@@ -134,6 +135,8 @@ class Batches:
                 instead = choices[int(drawn.other[at] * len(choices))]
                 sentences[-1], named[0], own[at] = samples.retold(row, instead), instead, False
             names.append("" if named[0] == NOTHING else samples.names_of(row)[named[0]])
+            if named[0] != NOTHING:
+                turn[at, samples.arms] = samples.turn[row, named[0]][samples.arms]
             for index, thing in enumerate(named):
                 if thing != NOTHING:
                     near[at, index], near_known[at, index] = samples.near[row, thing], samples.arms
@@ -154,6 +157,7 @@ class Batches:
             fast=_padded(said),
             near=torch.from_numpy(near),
             near_known=torch.from_numpy(near_known),
+            turn=torch.from_numpy(turn),
             point=torch.from_numpy(point),
             words=torch.tensor(list(self._words.values()), dtype=torch.long),
             shown=torch.from_numpy(self._shown(samples, rows, points)),

@@ -2,11 +2,13 @@
 
 No gradient of the flow reaches the language model (paper, 3.1). So in a network without pretrained parents nothing
 would tell the latent action tokens where the named object is. In training a small head reads, from the same keys and
-values that the expert gets, where the named object and its goal are from each tool, and a coarse chunk. It is not part
+values that the expert gets, where the named object and its goal are from each tool, how the object lies there, and a
+coarse chunk. It is not part
 of the network.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from torch.nn import functional
 
 from gear_vla_ros.model.expert import Latents
 from gear_vla_ros.settings.model import ARMS, ModelSpec
+from gear_vla_ros.training.prepared import TURN_NUMBERS
 
 NEAR_M, NEAREST_M = 0.15, 0.03
 """Distances are in units of the first; errors in units of the distance, which is between the two."""
@@ -35,13 +38,24 @@ LOOKERS, LOOKERS_OF = (0, 1, 2), 4
 LEAST_LOOK = 1e-6
 LOOK_SHARE, READ_SHARE = 0.2, 0.1
 """Weights of that loss, whose unit is larger, and of the one on the words that are read."""
+TURN_SHARE = 2.0
+"""Weight of the loss on how an object lies, which few samples know."""
 WORD_SHARE = 4.0
 """Weight of the words' loss: most tokens show none, so that it is small."""
 
 
+class Read(NamedTuple):
+    """places `[B, NAMED, ARMS, 6]`; turn `[B, ARMS, TURN_NUMBERS]`; cells of the head view `[B, NAMED, CELLS^2]`
+    (logits); coarse chunks `[B, K / EVERY, D]`."""
+
+    places: Tensor
+    turn: Tensor
+    cells: Tensor
+    chunk: Tensor
+
+
 class GroundingHead(nn.Module):
-    """From latents' keys and values to places `[B, NAMED, ARMS, 6]`, cells of the head view `[B, NAMED, CELLS^2]`
-    (logits), and coarse chunks `[B, K / EVERY, D]`."""
+    """From latents' keys and values to what is read from them."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -51,14 +65,19 @@ class GroundingHead(nn.Module):
         self.read = nn.Sequential(nn.LayerNorm(numbers), nn.Linear(numbers, HIDDEN), nn.GELU())
         self.places = nn.Linear(HIDDEN, NAMED * ARMS * 6)
         self.cells = nn.Linear(HIDDEN, NAMED * CELLS**2)
+        self.turn = nn.Linear(HIDDEN, ARMS * TURN_NUMBERS)
         self.chunk = nn.Linear(HIDDEN, self.coarse[0] * self.coarse[1])
 
-    def forward(self, latents: Latents) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, latents: Latents) -> "Read":
         """In units of the losses."""
         parts = [part.flatten(1) for part in (*latents.keys, *latents.values)]
         hidden = self.read(torch.cat(parts, dim=1).float())
-        places = self.places(hidden).unflatten(1, (NAMED, ARMS, 6))
-        return places, self.cells(hidden).unflatten(1, (NAMED, -1)), self.chunk(hidden).unflatten(1, self.coarse)
+        return Read(
+            places=self.places(hidden).unflatten(1, (NAMED, ARMS, 6)),
+            turn=self.turn(hidden).unflatten(1, (ARMS, TURN_NUMBERS)),
+            cells=self.cells(hidden).unflatten(1, (NAMED, -1)),
+            chunk=self.chunk(hidden).unflatten(1, self.coarse),
+        )
 
 
 def place_loss(found: Tensor, near: Tensor, known: Tensor) -> Tensor:
@@ -69,6 +88,17 @@ def place_loss(found: Tensor, near: Tensor, known: Tensor) -> Tensor:
     away = near[..., :3].norm(dim=-1, keepdim=True).clamp(NEAREST_M, NEAR_M)
     wrong = (found * NEAR_M - near) / away
     error = functional.smooth_l1_loss(wrong, torch.zeros_like(wrong), reduction="none", beta=0.1).mean(dim=-1)
+    return (error * known).sum() / known.sum().clamp_min(1)
+
+
+def turn_loss(found: Tensor, turn: Tensor) -> Tensor:
+    """`[B, ARMS, TURN_NUMBERS]` each, NaN in `turn` where it is not known. Scalar; 0 where nothing is.
+
+    Twice and four times an angle has no ends, and is the same for all that look the same; the mean over the ways to
+    turn a hand that lead to the same grasp would be to turn it nowhere.
+    """
+    known = turn.isfinite()
+    error = functional.smooth_l1_loss(found, turn.nan_to_num(), reduction="none", beta=0.2)
     return (error * known).sum() / known.sum().clamp_min(1)
 
 

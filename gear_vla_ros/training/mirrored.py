@@ -21,7 +21,7 @@ from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.settings.model import ARMS
 from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.losses import IGNORE
-from gear_vla_ros.training.prepared import UNSEEN
+from gear_vla_ros.training.prepared import TURN_NUMBERS, UNSEEN
 from gear_vla_ros.training.sides import changed
 
 ACROSS = np.diag([1.0, -1.0, 1.0, 1.0])
@@ -98,6 +98,7 @@ def mirrored(batch: Batch, mirror: Mirror) -> Batch:
         earlier=other.earlier * numbers,
         codes=torch.full_like(other.codes, IGNORE),
         near=other.near * torch.tensor(XYZ * 2),
+        turn=other.turn * torch.tensor([1.0, -1.0]).repeat(TURN_NUMBERS // 2),
         point=_from_behind(other.point),
         shown=_columns_turned(other.shown),
     )

@@ -16,6 +16,7 @@ from gear_vla_ros.training.grounding import (
     CELL_SHARE,
     LOOK_SHARE,
     READ_SHARE,
+    TURN_SHARE,
     WORD_SHARE,
     GroundingHead,
     cell_loss,
@@ -23,6 +24,7 @@ from gear_vla_ros.training.grounding import (
     look_loss,
     place_loss,
     read_loss,
+    turn_loss,
     word_loss,
 )
 from gear_vla_ros.training.losses import IGNORE, FlowSample, TargetKind, flow_matching_loss, flow_sample, token_loss
@@ -56,15 +58,16 @@ class Objective(nn.Module):
             if weights.fast > 0:
                 parts["fast"] = self._fast(batch, prefix, dropped)
             if self.grounding is not None:
-                places, cells, coarse = self.grounding(latents)
+                read = self.grounding(latents)
                 if batch.words.numel():
                     parts["word"] = self._words(batch, prefix)
                     parts["read"] = read_loss(paid[0], prefix.layout.text, batch.naming)
                 if len(paid) > 1:
                     parts["look"] = self._looks(batch, dropped, prefix, paid)
-                parts["cell"] = cell_loss(cells, batch.point[:, :, 0], batch.near_known.any(dim=-1))
-                parts["place"] = place_loss(places, batch.near, batch.near_known)
-                parts["chunk"] = chunk_loss(coarse, normal, batch.valid)
+                parts["cell"] = cell_loss(read.cells, batch.point[:, :, 0], batch.near_known.any(dim=-1))
+                parts["place"] = place_loss(read.places, batch.near, batch.near_known)
+                parts["turn"] = turn_loss(read.turn, batch.turn)
+                parts["chunk"] = chunk_loss(read.chunk, normal, batch.valid)
         else:
             with torch.no_grad():
                 latents = self.say(batch, dropped)[0]
@@ -74,6 +77,7 @@ class Objective(nn.Module):
             "latent": weights.latent,
             "fast": weights.fast,
             "place": weights.grounding,
+            "turn": TURN_SHARE * weights.grounding,
             "cell": CELL_SHARE * weights.grounding,
             "look": LOOK_SHARE * weights.grounding,
             "read": READ_SHARE * weights.grounding,

@@ -5,6 +5,7 @@ Made once a dataset and view size, beside it in `prepared/`; memory-mapped, so t
 
 import fcntl
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ from gear_vla_ros.settings.training import FOLLOWED_STEPS
 
 HZ = 10
 """Samples a second of an episode; neighbours tell next to nothing new."""
-ARRAYS = ("views", "state", "actions", "known", "followed", "episode", "frame", "task", "near", "point")
-FORMAT = 4
+ARRAYS = ("views", "state", "actions", "known", "followed", "episode", "frame", "task", "near", "turn", "point")
+FORMAT = 5
 ABOUT = "about.json"
 NOTHING = -1
 HELD_M, CLOSED, ASIDE_M = 0.03, 0.5, 0.03
@@ -40,6 +41,10 @@ HELD_M, CLOSED, ASIDE_M = 0.03, 0.5, 0.03
 that goes farther across its own axis carries it somewhere."""
 UNSEEN, LEAST_DEPTH_M = -1.0, 0.01
 """Where a view shows what is behind its camera."""
+FOLDS = 2, 4
+TURN_NUMBERS = 2 * 2 * len(FOLDS)
+TURNED: Mapping[str, tuple[int, ...]] = {"block": FOLDS, "bar": FOLDS, "cube": (4,)}
+"""After what share of a full turn an object looks the same; others look so after any."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,9 @@ class Prepared:
     views: uint8 [F, V, S, S, 3] of the roles in `roles`. state: [F, 2, numbers], left and right. actions:
     [F, K, 20], known: bool [F, K]. followed: [F, FOLLOWED_STEPS, 20], the targets of the steps after, as actions; NaN
     where they are not known. episode, frame, task: [F]. near: [F, M, 2, 6], objects' middles in each arm's tool
-    frame and base frame [m]. point: [F, M, V, 2], where each view shows them, shares of its width and height; not 0 to
-    1 where it does not. arms: bool [2]. texts: of the tasks. names: of the objects, by episode.
+    frame and base frame [m]. turn: [F, M, 2, TURN_NUMBERS], how they lie there (`turns`); NaN where it is not known, as
+    in episodes, or not to be seen. point: [F, M, V, 2], where each view shows them, shares of its width and height; not
+    0 to 1 where it does not. arms: bool [2]. texts: of the tasks. names: of the objects, by episode.
     """
 
     robot: str
@@ -69,6 +75,7 @@ class Prepared:
     frame: NDArray[np.int64]
     task: NDArray[np.int64]
     near: NDArray[np.float32]
+    turn: NDArray[np.float32]
     point: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -234,6 +241,7 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
     known = np.zeros((len(rows), steps), bool)
     followed = np.full((len(rows), FOLLOWED_STEPS, ARMS * NUMBERS_PER_ARM), np.nan, np.float32)
     near = np.zeros((len(rows), MOST_OBJECTS, ARMS, 6), np.float32)
+    turn = np.full((len(rows), MOST_OBJECTS, ARMS, TURN_NUMBERS), np.nan, np.float32)
     point = np.full((len(rows), MOST_OBJECTS, len(roles), 2), UNSEEN, np.float32)
     model = RobotModel(robot)
     base_T_world = {arm.name: se3.inverse(model.world_T_base(arm.name)) for arm in robot.arms}
@@ -265,6 +273,7 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
         "known": known,
         "followed": followed,
         "near": near,
+        "turn": turn,
         "point": point,
         **numbers,
     }.items():
@@ -277,6 +286,18 @@ def places(
     """`[M, 6]`: world points `[M, 3]` in the tool's frame and in the base's [m]."""
     frames = (se3.inverse(base_T_tcp) @ base_T_world, base_T_world)
     return np.concatenate([objects @ each[:3, :3].T + each[:3, 3] for each in frames], axis=1)
+
+
+def turns(kind: str, world_T_object: NDArray[np.float64], frames: Sequence[NDArray[np.float64]]) -> list[float]:
+    """How an object lies in each of `frames`, `frame_T_world`: cosine and sine of twice the angle of its x axis, across
+    which it is narrow, and of four times. NaN where that is not to be seen: a square is the same after a quarter."""
+    found = []
+    for frame_T_world in frames:
+        x, y, _ = (frame_T_world @ world_T_object)[:3, 0]
+        for fold in FOLDS:
+            angle = fold * math.atan2(y, x) if fold in TURNED.get(kind, ()) else math.nan
+            found += [math.cos(angle), math.sin(angle)]
+    return found
 
 
 def points(

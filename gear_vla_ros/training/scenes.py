@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from gear_vla_ros.contracts import VIEW_ROLES
-from gear_vla_ros.contracts.naming import is_container
+from gear_vla_ros.contracts.naming import is_container, kind_of
 from gear_vla_ros.engines.arrays import SIDES, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
@@ -28,7 +28,7 @@ from gear_vla_ros.sim.randomise import random_scene
 from gear_vla_ros.sim.renderer import Renderer, sim_size
 from gear_vla_ros.sim.wordings import say
 from gear_vla_ros.sim.world import World
-from gear_vla_ros.training.prepared import ARRAYS, UNSEEN, Prepared, opened, places, points
+from gear_vla_ros.training.prepared import ARRAYS, TURN_NUMBERS, UNSEEN, Prepared, opened, places, points, turns
 
 ABOUT = "scenes.json"
 STATES = 6
@@ -74,7 +74,7 @@ def write(folder: Path, robot: str, task: str, view_size: int, samples: Iterable
         "frame": list(range(len(made))),
         "task": [texts.index(sample["text"]) for sample in made],
     }
-    for name in ("views", "state", "near", "point"):
+    for name in ("views", "state", "near", "turn", "point"):
         np.save(partial / f"{name}.npy", np.stack([sample[name] for sample in made]))
     np.save(partial / "actions.npy", np.zeros((len(made), STEPS, ARMS * NUMBERS_PER_ARM), np.float32))
     np.save(partial / "known.npy", np.zeros((len(made), STEPS), bool))
@@ -113,10 +113,10 @@ def _of_scene(robot: RobotSpec, model: RobotModel, wanted: Wanted, seed: int) ->
         q, openings = _put(robot, model, world, names, random)
         renderer.take(world)
         views = [seen(renderer.render(role), robot, role, size) for role in VIEW_ROLES if role in _roles(robot)]
-        middles = np.array([world.position(name) for name in names])
+        poses = [world.objects()[name].world_T_object for name in names]
         text = say(task, str(random.choice(movable)), goal, random)
         samples.append({"seed": seed, "text": text, "names": names, "views": np.stack(views),
-                        **labels(robot, model, middles, q, openings)})  # fmt: skip
+                        **labels(robot, model, names, poses, q, openings)})  # fmt: skip
     renderer.close()
     return samples
 
@@ -168,22 +168,29 @@ def _solve(
 def labels(
     robot: RobotSpec,
     model: RobotModel,
-    middles: NDArray[np.float64],
+    names: Sequence[str],
+    poses: Sequence[NDArray[np.float64]],
     q: dict[str, NDArray[np.float64]],
     openings: dict[str, float],
 ) -> dict[str, NDArray[np.float32]]:
-    """`state`, `near` and `point` of a sample (see Prepared); middles `[M, 3]` of objects in the world [m], joints
+    """`state`, `near`, `turn` and `point` of a sample (see Prepared); names and `world_T_object` of its objects, joints
     [rad] and gripper openings by arm."""
+    middles = np.stack(poses)[:, :3, 3]
     state = np.zeros((ARMS, 9 + len(robot.arms[0].joints) + 1), np.float32)
     near = np.zeros((MOST_OBJECTS, ARMS, 6), np.float32)
+    turn = np.full((MOST_OBJECTS, ARMS, TURN_NUMBERS), np.nan, np.float32)
     point = np.full((MOST_OBJECTS, len(_roles(robot)), 2), UNSEEN, np.float32)
     for arm in robot.arms:
         side, base_T_tcp = SIDES.index(arm.name), model.fk(arm.name, q[arm.name])
         state[side] = [*se3.to_xyz_rot6d(base_T_tcp), *q[arm.name], openings[arm.name]]
-        near[: len(middles), side] = places(middles, base_T_tcp, se3.inverse(model.world_T_base(arm.name)))
+        base_T_world = se3.inverse(model.world_T_base(arm.name))
+        near[: len(middles), side] = places(middles, base_T_tcp, base_T_world)
+        frames = se3.inverse(base_T_tcp) @ base_T_world, base_T_world
+        for index, (name, pose) in enumerate(zip(names, poses, strict=True)):
+            turn[index, side] = turns(kind_of(name), pose, frames)
     for index, role in enumerate(_roles(robot)):
         point[: len(middles), index] = points(middles, robot, role, model, q)
-    return {"state": state, "near": near, "point": point}
+    return {"state": state, "near": near, "turn": turn, "point": point}
 
 
 def _roles(robot: RobotSpec) -> list[Any]:

@@ -32,6 +32,7 @@ def changed(batch: Batch) -> Batch:
         fast=torch.full_like(batch.fast, IGNORE),
         near=batch.near[:, :, OTHER_ARM],
         near_known=batch.near_known[:, :, OTHER_ARM],
+        turn=batch.turn[:, OTHER_ARM],
         point=batch.point[:, :, OTHER_VIEW],
         shown=batch.shown[:, OTHER_VIEW],
     )

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gear_vla_ros.training.grounding import LOOKERS, LOOKING, look_loss, nearby_tokens
+from gear_vla_ros.training.grounding import LOOKERS, LOOKING, look_loss, nearby_tokens, turn_loss
+from gear_vla_ros.training.prepared import TURN_NUMBERS
 
 SIDE, HEADS, LATENTS = 3, 4, 5
 VIEWS = (slice(1, 10), slice(10, 10), slice(12, 21))
@@ -47,3 +48,13 @@ def test_what_is_hidden_or_not_in_a_view_does_not_count():
     away = attention({0: 1})
     assert look_loss(away, VIEWS, point, torch.tensor([[False, False, True]])) == 0
     assert look_loss(away, VIEWS, point, torch.tensor([[True, False, False]])) > 3
+
+
+def test_how_an_object_lies_counts_where_it_is_known():
+    turn = torch.full((2, 2, TURN_NUMBERS), torch.nan)
+    found = torch.zeros(2, 2, TURN_NUMBERS, requires_grad=True)
+    assert turn_loss(found, turn) == 0
+    turn[0, 1, :2] = torch.tensor([0.6, 0.8])
+    turn_loss(found, turn).backward()
+    assert found.grad.nonzero().tolist() == [[0, 1, 0], [0, 1, 1]]
+    assert turn_loss(turn.nan_to_num(), turn) == 0

@@ -1,5 +1,6 @@
 """Rendered scenes: what they say of places is what is there, and training takes them beside episodes."""
 
+import math
 import shutil
 
 import numpy as np
@@ -9,7 +10,9 @@ from test_trainer import stage, train
 
 from gear_vla_ros.cli.sim_scenes import run
 from gear_vla_ros.contracts.naming import is_container
+from gear_vla_ros.geometry import se3
 from gear_vla_ros.sim.scene import RGB
+from gear_vla_ros.training.prepared import turns
 from gear_vla_ros.training.scenes import STATES, Wanted, load, render, write
 
 SIZE = 96
@@ -46,6 +49,38 @@ def test_places_are_told_from_the_tool_and_from_the_base(rendered):
         x, y = state[3:6], state[6:9]
         base_T_tcp = np.stack([x, y, np.cross(x, y)], axis=1)
         np.testing.assert_allclose(near[:, :3] @ base_T_tcp.T + state[:3], near[:, 3:], atol=1e-4)
+
+
+def test_how_objects_lie_is_told_from_the_tool_and_from_the_base(rendered):
+    """The two differ by how the tool is turned; a cube is told after quarters, what is round not at all."""
+    _, samples = rendered
+    kinds = set()
+    for row in range(len(samples)):
+        x, y = samples.state[row, 1, 3:6], samples.state[row, 1, 6:9]
+        turned = math.atan2(x[1], x[0])
+        for index, name in enumerate(samples.names_of(row)):
+            in_tool, in_base = np.split(samples.turn[row, index, 1], 2)
+            kind = name.split("_")[1]
+            kinds.add(kind)
+            assert np.isfinite(in_base).tolist() == [kind == "block"] * 2 + [kind in ("block", "cube")] * 2
+            if kind in ("block", "cube") and np.cross(x, y)[2] < -0.999:
+                tool, base = (math.atan2(four[3], four[2]) for four in (in_tool, in_base))
+                assert math.cos(tool + base - 4 * turned) > 0.99, "the tool looks down: angles change their sign"
+    assert {"block", "cube"} < kinds
+
+
+def lying(kind, yaw):
+    """From one frame."""
+    return np.array(turns(kind, se3.from_xyz_rpy(np.zeros(3), np.array([0.0, 0.0, yaw])), [np.eye(4)]))
+
+
+def test_what_looks_the_same_lies_the_same():
+    for angle in (0.3, -1.2):
+        quarter = angle + math.pi / 2
+        np.testing.assert_allclose(lying("block", angle), lying("block", angle + math.pi), atol=1e-9)
+        np.testing.assert_allclose(lying("cube", angle), lying("cube", quarter), atol=1e-9)
+        np.testing.assert_allclose(lying("block", angle)[:2], -lying("block", quarter)[:2], atol=1e-9)
+    assert np.isnan(lying("ball", 0.3)).all()
 
 
 def test_tools_are_above_a_bowl_too_and_not_in_its_walls(tmp_path):
