@@ -7,7 +7,7 @@ coarse chunk. It is not part
 of the network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -68,7 +68,11 @@ class GroundingHead(nn.Module):
         self.turn = nn.Linear(HIDDEN, ARMS * TURN_NUMBERS)
         self.chunk = nn.Linear(HIDDEN, self.coarse[0] * self.coarse[1])
 
-    def forward(self, latents: Latents) -> "Read":
+    def take_over(self, trained: Mapping[str, Tensor]) -> None:
+        """What a head that was trained before has; what that one lacked begins anew."""
+        self.load_state_dict(dict(self.state_dict()) | dict(trained))
+
+    def forward(self, latents: Latents) -> Read:
         """In units of the losses."""
         parts = [part.flatten(1) for part in (*latents.keys, *latents.values)]
         hidden = self.read(torch.cat(parts, dim=1).float())

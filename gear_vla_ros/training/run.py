@@ -15,7 +15,6 @@ from gear_vla_ros.settings.model import NUMBERS_PER_ARM, load_model_spec
 from gear_vla_ros.settings.training import TrainingSpec
 from gear_vla_ros.training import targets
 from gear_vla_ros.training.batches import Batches, Source
-from gear_vla_ros.training.grounding import GroundingHead
 from gear_vla_ros.training.objective import Objective
 from gear_vla_ros.training.prepared import Prepared
 from gear_vla_ros.training.sides import changed_numbers
@@ -134,10 +133,5 @@ def trainer(
     if objective.grounding is not None and newest is not None:
         trained = torch.load(newest / STATE, weights_only=True, map_location="cpu")["grounding"]
         if trained:
-            _take_over(objective.grounding, trained)
+            objective.grounding.take_over(trained)
     return Trainer(objective, Batches(sources, model, training), training, folder, cpu)
-
-
-def _take_over(head: GroundingHead, trained: dict[str, torch.Tensor]) -> None:
-    """What a head that was trained before has; what it lacks begins anew."""
-    head.load_state_dict(head.state_dict() | trained)
