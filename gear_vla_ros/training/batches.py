@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gear_vla_ros.contracts import VIEW_ROLES
+from gear_vla_ros.engines.arrays import SIDES
 from gear_vla_ros.model import text
 from gear_vla_ros.model.gear_vla import GearVla, Inputs
 from gear_vla_ros.settings import load_robot
@@ -158,6 +159,7 @@ class Batches:
             near=torch.from_numpy(near),
             near_known=torch.from_numpy(near_known),
             turn=torch.from_numpy(turn),
+            lies=torch.from_numpy(self._lies(samples, rows, points)),
             point=torch.from_numpy(point),
             words=torch.tensor(list(self._words.values()), dtype=torch.long),
             shown=torch.from_numpy(self._shown(samples, rows, points)),
@@ -192,6 +194,20 @@ class Batches:
                         view = VIEW_ROLES.index(role)  # type: ignore[arg-type]
                         shown[row, view, int(line) * side + int(column), words] = True
         return shown
+
+    def _lies(self, samples: Prepared, rows: NDArray[np.int64], points: NDArray[np.float32]) -> NDArray[np.float32]:
+        side, half = round(self._spec.tokens_per_view**0.5), TURN_NUMBERS // 2
+        lies = np.full((len(rows), len(VIEW_ROLES), side * side, half), np.nan, np.float32)
+        for role, place in zip(samples.roles, np.moveaxis(points * side, 2, 0), strict=True):
+            arm = SIDES.index(role.removesuffix("_wrist")) if role != "head" else int(samples.arms.argmax())
+            turn = samples.turn[rows, :, arm]  # [B, M, TURN_NUMBERS]
+            numbers = turn[..., half:] if role == "head" else turn[..., :half]
+            known = np.isfinite(numbers).any(axis=-1) & (place >= 0).all(axis=-1) & (place < side).all(axis=-1)
+            at = place.astype(int)
+            sample, thing = np.nonzero(known)
+            token = at[sample, thing, 1] * side + at[sample, thing, 0]
+            lies[sample, VIEW_ROLES.index(role), token] = numbers[sample, thing]  # type: ignore[arg-type]
+        return lies
 
     def _inputs(
         self,

@@ -26,7 +26,7 @@ CELLS = 16
 """Of the head view, along each side."""
 EVERY = 5
 """Steps of the chunk between those that are read."""
-HIDDEN = 256
+HIDDEN, LIES_HIDDEN = 256, 128
 WORD_SCALE, WORD_SELDOM, WORD_POSITIVE = 8.0, 3.0, 4.0
 """Of scores of words: their scale, how seldom a word is shown where nothing is known, and the weight of one that is."""
 CELL_SHARE = 0.2
@@ -55,7 +55,8 @@ class Read(NamedTuple):
 
 
 class GroundingHead(nn.Module):
-    """From latents' keys and values to what is read from them."""
+    """From latents' keys and values to what is read from them; `lies`: from picture tokens `[..., D]` to how what they
+    show lies there."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -65,6 +66,9 @@ class GroundingHead(nn.Module):
         self.read = nn.Sequential(nn.LayerNorm(numbers), nn.Linear(numbers, HIDDEN), nn.GELU())
         self.places = nn.Linear(HIDDEN, NAMED * ARMS * 6)
         self.cells = nn.Linear(HIDDEN, NAMED * CELLS**2)
+        self.lies = nn.Sequential(
+            nn.Linear(language.width, LIES_HIDDEN), nn.GELU(), nn.Linear(LIES_HIDDEN, TURN_NUMBERS // 2)
+        )
         self.turn = nn.Linear(HIDDEN, ARMS * TURN_NUMBERS)
         self.chunk = nn.Linear(HIDDEN, self.coarse[0] * self.coarse[1])
 
@@ -96,7 +100,7 @@ def place_loss(found: Tensor, near: Tensor, known: Tensor) -> Tensor:
 
 
 def turn_loss(found: Tensor, turn: Tensor) -> Tensor:
-    """`[B, ARMS, TURN_NUMBERS]` each, NaN in `turn` where it is not known. Scalar; 0 where nothing is.
+    """Of the same shape `[..., n]`, NaN in `turn` where it is not known. Scalar; 0 where nothing is.
 
     Twice and four times an angle has no ends, and is the same for all that look the same; the mean over the ways to
     turn a hand that lead to the same grasp would be to turn it nowhere.

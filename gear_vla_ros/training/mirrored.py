@@ -99,6 +99,7 @@ def mirrored(batch: Batch, mirror: Mirror) -> Batch:
         codes=torch.full_like(other.codes, IGNORE),
         near=other.near * torch.tensor(XYZ * 2),
         turn=other.turn * torch.tensor([1.0, -1.0]).repeat(TURN_NUMBERS // 2),
+        lies=_columns_turned(other.lies) * torch.tensor([1.0, -1.0]).repeat(TURN_NUMBERS // 4),
         point=_from_behind(other.point),
         shown=_columns_turned(other.shown),
     )
@@ -111,6 +112,6 @@ def _from_behind(point: Tensor) -> Tensor:
 
 
 def _columns_turned(shown: Tensor) -> Tensor:
-    """`[B, V, T, W]` of square pictures' tokens."""
+    """`[B, V, T, ...]` of square pictures' tokens."""
     side = round(shown.shape[2] ** 0.5)
     return shown.unflatten(2, (side, side)).flip(3).flatten(2, 3)

@@ -67,6 +67,7 @@ class Objective(nn.Module):
                 parts["cell"] = cell_loss(read.cells, batch.point[:, :, 0], batch.near_known.any(dim=-1))
                 parts["place"] = place_loss(read.places, batch.near, batch.near_known)
                 parts["turn"] = turn_loss(read.turn, batch.turn)
+                parts["lies"] = self._lies(batch, prefix)
                 parts["chunk"] = chunk_loss(read.chunk, normal, batch.valid)
         else:
             with torch.no_grad():
@@ -78,6 +79,7 @@ class Objective(nn.Module):
             "fast": weights.fast,
             "place": weights.grounding,
             "turn": TURN_SHARE * weights.grounding,
+            "lies": TURN_SHARE * weights.grounding,
             "cell": CELL_SHARE * weights.grounding,
             "look": LOOK_SHARE * weights.grounding,
             "read": READ_SHARE * weights.grounding,
@@ -95,6 +97,12 @@ class Objective(nn.Module):
         tokens = [prefix.embeds[there[:, view], prefix.layout.views[view]] for view in views]
         shown = [batch.shown[there[:, view], view] for view in views]
         return word_loss(torch.cat(tokens), words, torch.cat(shown))
+
+    def _lies(self, batch: Batch, prefix: Prefix) -> Tensor:
+        assert self.grounding is not None
+        views = [view for view, at in enumerate(prefix.layout.views) if at.stop > at.start]
+        tokens = torch.stack([prefix.embeds[:, prefix.layout.views[view]] for view in views], dim=1)
+        return turn_loss(self.grounding.lies(tokens.float()), batch.lies[:, views])
 
     def _looks(self, batch: Batch, dropped: Dropped, prefix: Prefix, paid: list[Tensor]) -> Tensor:
         kept = batch.inputs.view_mask.clone()

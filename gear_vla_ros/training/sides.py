@@ -33,6 +33,7 @@ def changed(batch: Batch) -> Batch:
         near=batch.near[:, :, OTHER_ARM],
         near_known=batch.near_known[:, :, OTHER_ARM],
         turn=batch.turn[:, OTHER_ARM],
+        lies=batch.lies[:, OTHER_VIEW],
         point=batch.point[:, :, OTHER_VIEW],
         shown=batch.shown[:, OTHER_VIEW],
     )

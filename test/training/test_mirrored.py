@@ -87,7 +87,8 @@ def test_a_mirrored_sample_is_one_of_the_mirrored_world(name, tmp_path):
     torch.testing.assert_close(mine.near, theirs.near, atol=2e-3, rtol=0)
     torch.testing.assert_close(mine.point, theirs.point, atol=1e-2, rtol=0)
     torch.testing.assert_close(mine.turn, theirs.turn, atol=2e-2, rtol=0, equal_nan=True)
-    assert mine.turn.isfinite().any()
+    torch.testing.assert_close(mine.lies, theirs.lies, atol=2e-2, rtol=0, equal_nan=True)
+    assert mine.turn.isfinite().any() and mine.lies.isfinite().any()
     torch.testing.assert_close(mine.actions, theirs.actions, atol=1e-2, rtol=0)
     assert (mine.shown == theirs.shown).float().mean() > 0.99 and mine.shown.any()
     apart = (mine.inputs.views - theirs.inputs.views).abs().mean(dim=(0, 2, 3, 4))
@@ -103,7 +104,7 @@ def test_what_is_mirrored_twice_is_as_it_was(tmp_path):
     )
     mirror = mirror_of(robot)
     again = mirrored(mirrored(batch, mirror), mirror)
-    for name in ("actions", "earlier", "near", "turn", "point", "shown", "valid"):
+    for name in ("actions", "earlier", "near", "turn", "lies", "point", "shown", "valid"):
         torch.testing.assert_close(getattr(again, name), getattr(batch, name), equal_nan=True)
     torch.testing.assert_close(again.inputs.views, batch.inputs.views)
     assert torch.equal(again.inputs.text, batch.inputs.text) and torch.equal(again.naming, batch.naming)

@@ -62,7 +62,7 @@ def whole(samples, tmp_path_factory):
 
 def test_all_losses_of_the_model_are_trained(whole):
     folder, losses = whole
-    names = ["cell", "chunk", "fast", "flow", "latent", "look", "place", "read", "turn", "word"]
+    names = ["cell", "chunk", "fast", "flow", "latent", "lies", "look", "place", "read", "turn", "word"]
     assert [sorted(step) for step in losses] == [names] * 4
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
