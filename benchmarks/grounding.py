@@ -19,9 +19,10 @@ from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.batches import Batches, Source
 from gear_vla_ros.training.grounding import LOOKERS, LOOKERS_OF, LOOKING, NEAR_M, nearby_tokens
 from gear_vla_ros.training.objective import Objective
-from gear_vla_ros.training.prepared import FOLDS, prepare
+from gear_vla_ros.training.prepared import prepare
 from gear_vla_ros.training.targets import nothing
 from gear_vla_ros.training.trainer import STATE, newest_step
+from gear_vla_ros.training.whereabouts import FOLDS
 
 HEIGHTS_M, ASIDES_M = (0.0, 0.03, 0.08, 0.3), (0.0, 0.015, 0.04, 0.12)
 """Of the nearest tool before the named object along its approach, and beside it: bounds of the rows told apart."""

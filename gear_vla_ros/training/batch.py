@@ -11,7 +11,7 @@ from gear_vla_ros.model.gear_vla import Inputs
 class Batch:
     """inputs; actions `[B, K, D]` in m and rot6d, earlier: what may be under way at the same time, valid: bool, all of
     the same shape; codes `[B, N]` and fast `[B, L]`, ids from 0 or IGNORE; near `[B, NAMED, 2, 6]` [m] with near_known
-    bool `[B, NAMED, 2]`, turn `[B, 2, TURN_NUMBERS]` of the object (`prepared.turns`; NaN: not
+    bool `[B, NAMED, 2]`, turn `[B, 2, TURN_NUMBERS]` of the object (`whereabouts.turns`; NaN: not
     known), and point `[B, NAMED, V, 2]`, where each view shows them, shares of its width and height;
     lies `[B, V, T, 2 * FOLDS]`, how what a token shows lies in the tool's frame of a wrist, for the head in the base's;
     words `[W]`, ids of all words of objects' names, and shown bool `[B, V, T, W]`, which tokens show them; naming bool

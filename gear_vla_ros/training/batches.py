@@ -25,9 +25,10 @@ from gear_vla_ros.training.delays import earlier_chunks, followed_instead
 from gear_vla_ros.training.grounding import NAMED
 from gear_vla_ros.training.losses import IGNORE
 from gear_vla_ros.training.mirrored import Mirror, mirror_of, mirrored, says_a_side
-from gear_vla_ros.training.prepared import HZ, NOTHING, TURN_NUMBERS, UNSEEN, Prepared
+from gear_vla_ros.training.prepared import HZ, NOTHING, Prepared
 from gear_vla_ros.training.sides import changed
 from gear_vla_ros.training.targets import Targets
+from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN
 
 OFFSET, NOISE = 0.06, 0.02
 """Of the pictures' augmentation, for values 0 to 1."""

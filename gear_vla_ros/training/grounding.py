@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from gear_vla_ros.model.expert import Latents
 from gear_vla_ros.settings.model import ARMS, ModelSpec
-from gear_vla_ros.training.prepared import TURN_NUMBERS
+from gear_vla_ros.training.whereabouts import TURN_NUMBERS
 
 NEAR_M, NEAREST_M = 0.15, 0.03
 """Distances are in units of the first; errors in units of the distance, which is between the two."""

@@ -21,8 +21,8 @@ from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.settings.model import ARMS
 from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.losses import IGNORE
-from gear_vla_ros.training.prepared import TURN_NUMBERS, UNSEEN
 from gear_vla_ros.training.sides import changed
+from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN
 
 ACROSS = np.diag([1.0, -1.0, 1.0, 1.0])
 PICTURE = np.diag([-1.0, 1.0, 1.0, 1.0])

@@ -5,9 +5,8 @@ Made once a dataset and view size, beside it in `prepared/`; memory-mapped, so t
 
 import fcntl
 import json
-import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gear_vla_ros.contracts import VIEW_ROLES, ViewRole
-from gear_vla_ros.contracts.naming import is_container, spoken
-from gear_vla_ros.engines.arrays import SIDES, action_numbers, region, seen
+from gear_vla_ros.contracts import VIEW_ROLES
+from gear_vla_ros.contracts.naming import is_container, kind_of, spoken
+from gear_vla_ros.engines.arrays import SIDES, action_numbers, seen
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.recording.dataset.features import STATE
@@ -29,22 +28,17 @@ from gear_vla_ros.recording.dataset.reader import DatasetReader
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
 from gear_vla_ros.settings.training import FOLLOWED_STEPS
+from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN, places, points, turns
 
 HZ = 10
 """Samples a second of an episode; neighbours tell next to nothing new."""
 ARRAYS = ("views", "state", "actions", "known", "followed", "episode", "frame", "task", "near", "turn", "point")
-FORMAT = 5
+FORMAT = 6
 ABOUT = "about.json"
 NOTHING = -1
 HELD_M, CLOSED, ASIDE_M = 0.03, 0.5, 0.03
 """An object is held that is so near a tool whose fingers stay closed; fingers below the second count as closed. A tool
 that goes farther across its own axis carries it somewhere."""
-UNSEEN, LEAST_DEPTH_M = -1.0, 0.01
-"""Where a view shows what is behind its camera."""
-FOLDS = 2, 4
-TURN_NUMBERS = 2 * 2 * len(FOLDS)
-TURNED: Mapping[str, tuple[int, ...]] = {"block": FOLDS, "bar": FOLDS, "cube": (4,)}
-"""After what share of a full turn an object looks the same; others look so after any."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +48,8 @@ class Prepared:
     views: uint8 [F, V, S, S, 3] of the roles in `roles`. state: [F, 2, numbers], left and right. actions:
     [F, K, 20], known: bool [F, K]. followed: [F, FOLLOWED_STEPS, 20], the targets of the steps after, as actions; NaN
     where they are not known. episode, frame, task: [F]. near: [F, M, 2, 6], objects' middles in each arm's tool
-    frame and base frame [m]. turn: [F, M, 2, TURN_NUMBERS], how they lie there (`turns`); NaN where it is not known, as
-    in episodes, or not to be seen. point: [F, M, V, 2], where each view shows them, shares of its width and height; not
+    frame and base frame [m]. turn: [F, M, 2, TURN_NUMBERS], how they lie there (`turns`); NaN where it is not known or
+    not to be seen. point: [F, M, V, 2], where each view shows them, shares of its width and height; not
     0 to 1 where it does not. arms: bool [2]. texts: of the tasks. names: of the objects, by episode.
     """
 
@@ -264,6 +258,9 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
             state[at, side] = told_state[row, index]
             base_T_tcp = chunk.arms[arm.name].base_T_anchor
             near[at, : len(objects), side] = places(objects, base_T_tcp, base_T_world[arm.name])
+            frames = se3.inverse(base_T_tcp) @ base_T_world[arm.name], base_T_world[arm.name]
+            for place, (name, world_T_object) in enumerate(reader.object_poses(row).items()):
+                turn[at, place, side] = turns(kind_of(name), world_T_object, frames)
         told(at + 1, len(rows))
     views.flush()
     numbers = {name: reader.numbers(f"{name}_index")[rows] for name in ("episode", "frame", "task")}
@@ -278,41 +275,3 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
         **numbers,
     }.items():
         np.save(folder / f"{name}.npy", array)
-
-
-def places(
-    objects: NDArray[np.float64], base_T_tcp: NDArray[np.float64], base_T_world: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """`[M, 6]`: world points `[M, 3]` in the tool's frame and in the base's [m]."""
-    frames = (se3.inverse(base_T_tcp) @ base_T_world, base_T_world)
-    return np.concatenate([objects @ each[:3, :3].T + each[:3, 3] for each in frames], axis=1)
-
-
-def turns(kind: str, world_T_object: NDArray[np.float64], frames: Sequence[NDArray[np.float64]]) -> list[float]:
-    """How an object lies in each of `frames`, `frame_T_world`: cosine and sine of twice the angle of its x axis, across
-    which it is narrow, and of four times. NaN where that is not to be seen: a square is the same after a quarter."""
-    found = []
-    for frame_T_world in frames:
-        x, y, _ = (frame_T_world @ world_T_object)[:3, 0]
-        for fold in FOLDS:
-            angle = fold * math.atan2(y, x) if fold in TURNED.get(kind, ()) else math.nan
-            found += [math.cos(angle), math.sin(angle)]
-    return found
-
-
-def points(
-    objects: NDArray[np.float64],
-    robot: RobotSpec,
-    role: ViewRole,
-    model: RobotModel,
-    q: Mapping[str, NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    """`[M, 2]`: where a view shows world points `[M, 3]`, shares of its width and height, bars included."""
-    camera = next(camera for camera in robot.cameras if camera.role == role)
-    camera_T_world = se3.inverse(model.world_T_frame(camera.frame, q))
-    x, y, z = (objects @ camera_T_world[:3, :3].T + camera_T_world[:3, 3]).T
-    ahead = np.maximum(z, LEAST_DEPTH_M)
-    pixels = np.stack([camera.fx * x / ahead + camera.cx, camera.fy * y / ahead + camera.cy], axis=1)
-    left, top, right, bottom = region(camera.width, camera.height, robot, camera.role)
-    middle, side = np.array([left + right, top + bottom]) / 2, max(right - left, bottom - top)
-    return np.where((z > LEAST_DEPTH_M)[:, None], 0.5 + (pixels - middle) / side, UNSEEN)

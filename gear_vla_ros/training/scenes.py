@@ -28,7 +28,8 @@ from gear_vla_ros.sim.randomise import random_scene
 from gear_vla_ros.sim.renderer import Renderer, sim_size
 from gear_vla_ros.sim.wordings import say
 from gear_vla_ros.sim.world import World
-from gear_vla_ros.training.prepared import ARRAYS, TURN_NUMBERS, UNSEEN, Prepared, opened, places, points, turns
+from gear_vla_ros.training.prepared import ARRAYS, Prepared, opened
+from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN, places, points, turns
 
 ABOUT = "scenes.json"
 STATES = 6

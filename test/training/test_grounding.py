@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gear_vla_ros.training.grounding import LOOKERS, LOOKING, look_loss, nearby_tokens, turn_loss
-from gear_vla_ros.training.prepared import TURN_NUMBERS
+from gear_vla_ros.training.whereabouts import TURN_NUMBERS
 
 SIDE, HEADS, LATENTS = 3, 4, 5
 VIEWS = (slice(1, 10), slice(10, 10), slice(12, 21))

@@ -20,9 +20,9 @@ from gear_vla_ros.sim.world import World
 from gear_vla_ros.training import run as runs
 from gear_vla_ros.training.batches import Batches, Source
 from gear_vla_ros.training.mirrored import ACROSS, POSE, mirror_of, mirrored, says_a_side
-from gear_vla_ros.training.prepared import TURN_NUMBERS
 from gear_vla_ros.training.scenes import labels, write
 from gear_vla_ros.training.targets import nothing
+from gear_vla_ros.training.whereabouts import TURN_NUMBERS
 
 SIZE = 96
 TWO_ARMED = ("agilex", "ldt01")

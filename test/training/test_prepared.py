@@ -1,6 +1,7 @@
 """Samples as arrays: what the dataset and the episode behind it say."""
 
 import json
+import math
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -17,6 +18,7 @@ from gear_vla_ros.recording.errors import RecordingError
 from gear_vla_ros.recording.survey import survey
 from gear_vla_ros.settings import load_robot
 from gear_vla_ros.settings.training import FOLLOWED_STEPS
+from gear_vla_ros.sim.randomise import random_scene
 from gear_vla_ros.sim.scene import RGB
 from gear_vla_ros.training.prepared import NOTHING, prepare
 
@@ -91,6 +93,18 @@ def test_what_is_named_is_where_the_fingers_end(samples):
     last = np.flatnonzero(np.diff(samples.episode, append=-1))
     distances = [np.linalg.norm(samples.near[row, samples.named(row)[0], 1, :3]) for row in last.tolist()]
     assert min(distances) < 0.03
+
+
+def test_how_objects_lie_is_told_as_the_scenes_have_it(samples):
+    """Before anything touches them; the base stands as the world does."""
+    for episode, seed in ((0, 100), (1, 101)):
+        row = int(np.flatnonzero(samples.episode == episode)[0])
+        things = {thing.name: thing for thing in random_scene(ROBOT, "lift", seed).things}
+        for index, name in enumerate(samples.names[episode]):
+            in_base, fold = samples.turn[row, index, 1, 4:], 4 * things[name].yaw
+            if things[name].kind in ("block", "cube"):
+                np.testing.assert_allclose(in_base[2:], [math.cos(fold), math.sin(fold)], atol=0.05)
+            assert np.isfinite(in_base).any() == (things[name].kind in ("block", "cube"))
 
 
 def test_another_object_can_be_named_in_the_same_words(samples):

@@ -12,8 +12,8 @@ from gear_vla_ros.cli.sim_scenes import run
 from gear_vla_ros.contracts.naming import is_container
 from gear_vla_ros.geometry import se3
 from gear_vla_ros.sim.scene import RGB
-from gear_vla_ros.training.prepared import turns
 from gear_vla_ros.training.scenes import STATES, Wanted, load, render, write
+from gear_vla_ros.training.whereabouts import turns
 
 SIZE = 96
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gear_vla_ros.geometry import se3
-from gear_vla_ros.recording.dataset.features import ACTION, FOLLOWED, LABEL, LABELLED, STAMP, STATE, XYZ
+from gear_vla_ros.recording.dataset.features import ACTION, FOLLOWED, LABEL, LABELLED, STAMP, STATE, XYZ, XYZW
 from gear_vla_ros.recording.dataset.samples import Samples
 from gear_vla_ros.settings import ArmSpec
 
@@ -34,7 +34,12 @@ def _labels(samples: Samples) -> dict[str, NDArray[Any]]:
     if samples.labels is None:
         return {}
     known = samples.labels.known.astype(np.int64)
-    parts = {LABEL: samples.labels.chunks, FOLLOWED: samples.labels.targets, XYZ: samples.labels.xyz}
+    parts = {
+        LABEL: samples.labels.chunks,
+        FOLLOWED: samples.labels.targets,
+        XYZ: samples.labels.xyz,
+        XYZW: samples.labels.xyzw,
+    }
     return {LABELLED: known} | {name: part.reshape(len(samples), -1) for name, part in parts.items()}
 
 

@@ -18,7 +18,7 @@ INFO, STATS, TASKS, ROBOT, SOURCES, OBJECTS = (
 FILES_A_CHUNK, DATA_MB, VIDEO_MB = 1000, 100, 200
 IMAGES, STATE, ACTION, STAMP = "observation.images.", "observation.state", "action", "stamp_ns"
 LABEL, LABELLED, XYZ = "action.expert_chunk", "action.expert_chunk_known", "observation.environment_state"
-FOLLOWED = "action.target"
+FOLLOWED, XYZW = "action.target", "observation.environment_rotation"
 """Of simulated, disturbed episodes: see `labels`. Objects' names stand in meta/objects.json, a list an episode."""
 POSE = ("x", "y", "z", "r11", "r21", "r31", "r12", "r22", "r32")
 """Metres, then the first two columns of the rotation."""
@@ -66,6 +66,7 @@ def features_of(
         found[LABELLED] = {"dtype": "int64", "shape": [1], "names": None}
         found[FOLLOWED] = {"dtype": "float32", "shape": [len(action_names(robot))], "names": action_names(robot)}
         found[XYZ] = {"dtype": "float32", "shape": [MOST_OBJECTS * 3], "names": None}
+        found[XYZW] = {"dtype": "float32", "shape": [MOST_OBJECTS * 4], "names": None}
     found[STAMP] = {"dtype": "int64", "shape": [1], "names": None}
     return found | {key: {"dtype": kind, "shape": [1], "names": None} for key, kind in INDICES.items()}
 

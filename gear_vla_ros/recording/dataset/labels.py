@@ -28,12 +28,14 @@ MOST_OBJECTS = 4
 class Labels:
     """By frame: chunks `[N, K, A, 10]` float32 (xyz, rot6d, gripper), known `[N]` whether there is one; targets
     `[N, A, 10]` of the safety filter, in each arm's base frame; and objects' middles `[N, MOST_OBJECTS, 3]` in the
-    world [m], zero where there are fewer, with their names."""
+    world [m] and how they are turned there, quaternions x, y, z, w `[N, MOST_OBJECTS, 4]`, zero where there are fewer,
+    with their names."""
 
     chunks: NDArray[np.float32]
     known: NDArray[np.bool_]
     targets: NDArray[np.float32]
     xyz: NDArray[np.float32]
+    xyzw: NDArray[np.float32]
     names: tuple[str, ...]
 
 
@@ -52,10 +54,11 @@ def labels_of(robot: RobotSpec, kept: Mapping[str, Sequence[tuple[int, Any]]], t
     if len(names) > MOST_OBJECTS:
         raise RecordingError(f"{SCENE}: {len(names)} objects, at most {MOST_OBJECTS} are kept")
     at = np.maximum(hold(np.array([ns for ns, _ in scenes], dtype=np.int64), times_ns), 0)
-    xyz = np.zeros((len(times_ns), MOST_OBJECTS, 3), np.float32)
-    places = np.array([[_point(marker.pose) for marker in message.markers] for _, message in scenes])
-    xyz[:, : len(names)] = places[at]
-    return Labels(numbers, known, _targets(robot, [message for _, message in kept[TARGET]], times_ns), xyz, names)
+    poses = np.zeros((len(times_ns), MOST_OBJECTS, 7), np.float32)
+    told = np.array([[sum(_pose(marker.pose), ()) for marker in message.markers] for _, message in scenes])
+    poses[:, : len(names)] = told[at]
+    targets = _targets(robot, [message for _, message in kept[TARGET]], times_ns)
+    return Labels(numbers, known, targets, poses[..., :3], poses[..., 3:], names)
 
 
 def _chunks(

@@ -95,6 +95,14 @@ class DatasetReader:
         xyz = self._numbers[form.XYZ][index].reshape(-1, 3).astype(np.float64)
         return dict(zip(names, xyz, strict=False))
 
+    def object_poses(self, index: int) -> dict[str, Array]:
+        """`world_T_object` `[4, 4]` at a frame, by name; none where it is not known how they are turned."""
+        if form.XYZW not in self.features:
+            return {}
+        xyzw = self._numbers[form.XYZW][index].reshape(-1, 4).astype(np.float64)
+        places = zip(self.objects(index).items(), xyzw, strict=False)
+        return {name: se3.from_xyz_quat(xyz, turned) for (name, xyz), turned in places}
+
     def numbers(self, feature: str) -> NDArray[Any]:
         """All of one feature, `[frames, ...]`. Raises KeyError."""
         return self._numbers[feature]

@@ -1,0 +1,58 @@
+"""Where objects are and how they lie, as the grounding losses ask for it: from tools, from bases, and in pictures."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gear_vla_ros.contracts import ViewRole
+from gear_vla_ros.engines.arrays import region
+from gear_vla_ros.geometry import se3
+from gear_vla_ros.kinematics.robot_model import RobotModel
+from gear_vla_ros.settings import RobotSpec
+
+UNSEEN, LEAST_DEPTH_M = -1.0, 0.01
+"""Where a view shows what is behind its camera."""
+FOLDS = 2, 4
+TURN_NUMBERS = 2 * 2 * len(FOLDS)
+TURNED: Mapping[str, tuple[int, ...]] = {"block": FOLDS, "bar": FOLDS, "cube": (4,)}
+"""After what share of a full turn an object looks the same; others look so after any."""
+
+
+def places(
+    objects: NDArray[np.float64], base_T_tcp: NDArray[np.float64], base_T_world: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`[M, 6]`: world points `[M, 3]` in the tool's frame and in the base's [m]."""
+    frames = (se3.inverse(base_T_tcp) @ base_T_world, base_T_world)
+    return np.concatenate([objects @ each[:3, :3].T + each[:3, 3] for each in frames], axis=1)
+
+
+def turns(kind: str, world_T_object: NDArray[np.float64], frames: Sequence[NDArray[np.float64]]) -> list[float]:
+    """How an object lies in each of `frames`, `frame_T_world`: cosine and sine of twice the angle of its x axis, across
+    which it is narrow, and of four times. NaN where that is not to be seen: a square is the same after a quarter."""
+    found = []
+    for frame_T_world in frames:
+        x, y, _ = (frame_T_world @ world_T_object)[:3, 0]
+        for fold in FOLDS:
+            angle = fold * math.atan2(y, x) if fold in TURNED.get(kind, ()) else math.nan
+            found += [math.cos(angle), math.sin(angle)]
+    return found
+
+
+def points(
+    objects: NDArray[np.float64],
+    robot: RobotSpec,
+    role: ViewRole,
+    model: RobotModel,
+    q: Mapping[str, NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """`[M, 2]`: where a view shows world points `[M, 3]`, shares of its width and height, bars included."""
+    camera = next(camera for camera in robot.cameras if camera.role == role)
+    camera_T_world = se3.inverse(model.world_T_frame(camera.frame, q))
+    x, y, z = (objects @ camera_T_world[:3, :3].T + camera_T_world[:3, 3]).T
+    ahead = np.maximum(z, LEAST_DEPTH_M)
+    pixels = np.stack([camera.fx * x / ahead + camera.cx, camera.fy * y / ahead + camera.cy], axis=1)
+    left, top, right, bottom = region(camera.width, camera.height, robot, camera.role)
+    middle, side = np.array([left + right, top + bottom]) / 2, max(right - left, bottom - top)
+    return np.where((z > LEAST_DEPTH_M)[:, None], 0.5 + (pixels - middle) / side, UNSEEN)
