@@ -3,8 +3,7 @@
 No gradient of the flow reaches the language model (paper, 3.1). So in a network without pretrained parents nothing
 would tell the latent action tokens where the named object is. In training a small head reads, from the same keys and
 values that the expert gets, where the named object and its goal are from each tool, how the object lies there, and a
-coarse chunk. It is not part
-of the network.
+coarse chunk. It is not part of the network.
 """
 
 from collections.abc import Mapping, Sequence

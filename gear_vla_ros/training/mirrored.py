@@ -6,6 +6,7 @@ about x or z change sign; left becomes right, and the pictures are seen from beh
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,10 +49,10 @@ def mirror_of(robot: RobotSpec) -> Mirror:
     model = RobotModel(robot)
     arms = [arm.name for arm in robot.arms]
     if sorted(arms) != sorted(SIDES):
-        raise ValueError(f"mirrored: robot {robot.name} has the arms {', '.join(arms)}, allowed {' and '.join(SIDES)}")
+        raise _no_mirror(robot, f"arms are {', '.join(arms)}, allowed {' and '.join(SIDES)}")
     left, right = SIDES
     if not np.allclose(ACROSS @ model.world_T_base(left) @ ACROSS, model.world_T_base(right), atol=NEAR):
-        raise ValueError(f"mirrored: robot {robot.name}: the arms' bases are not each other's mirror image")
+        raise _no_mirror(robot, "the arms' bases are not each other's mirror image")
     limits, random = model.limits(left), np.random.default_rng(0)
     tried = random.uniform(limits.lower, limits.upper, (TRIES, len(limits.lower)))
     for signs in itertools.product((1.0, -1.0), repeat=tried.shape[1]):
@@ -59,7 +60,7 @@ def mirror_of(robot: RobotSpec) -> Mirror:
         if all(np.allclose(mine, other, atol=NEAR) for mine, other in tips):
             _check_cameras(robot, model, tried[0], np.array(signs))
             return Mirror(signs)
-    raise ValueError(f"mirrored: robot {robot.name}: the arms are not each other's mirror image")
+    raise _no_mirror(robot, "the arms are not each other's mirror image")
 
 
 def _check_cameras(robot: RobotSpec, model: RobotModel, q: NDArray[np.float64], signs: NDArray[np.float64]) -> None:
@@ -68,19 +69,23 @@ def _check_cameras(robot: RobotSpec, model: RobotModel, q: NDArray[np.float64], 
     for role, camera in cameras.items():
         other = cameras.get(OTHER_ROLE[role])
         if other is None:
-            raise ValueError(f"mirrored: robot {robot.name} has no camera {OTHER_ROLE[role]}, but {role}")
+            raise _no_mirror(robot, f"no camera {OTHER_ROLE[role]}, but {role}")
         seen = ACROSS @ model.world_T_frame(camera.frame, joints) @ PICTURE
         if not np.allclose(seen, model.world_T_frame(other.frame, joints), atol=NEAR):
-            raise ValueError(f"mirrored: robot {robot.name}: cameras {role} and {other.role} are no mirror images")
+            raise _no_mirror(robot, f"cameras {role} and {other.role} are not each other's mirror image")
         roi = (1 - other.roi[2], other.roi[1], 1 - other.roi[0], other.roi[3])
         off_middle = camera.cx + other.cx - (camera.width - 1)
         if not np.allclose(camera.roi, roi, atol=NEAR) or abs(off_middle) > PIXELS:
-            raise ValueError(f"mirrored: robot {robot.name}: camera {role}: roi or cx is not that of {other.role}")
+            raise _no_mirror(robot, f"camera {role}: roi or cx is not that of {other.role} in a mirror")
+
+
+def _no_mirror(robot: RobotSpec, why: str) -> ValueError:
+    return ValueError(f"mirrored: robot {robot.name}: {why}; train it with mirrored: 0")
 
 
 def says_a_side(texts: Sequence[str]) -> bool:
     """Whether an instruction names left or right, so that in a mirror it would have to be another one."""
-    return any(SIDED & set(text.lower().split()) for text in texts)
+    return any(SIDED & set(re.findall("[a-z]+", text.lower())) for text in texts)
 
 
 def mirrored(batch: Batch, mirror: Mirror) -> Batch:

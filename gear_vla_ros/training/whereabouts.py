@@ -18,6 +18,8 @@ FOLDS = 2, 4
 TURN_NUMBERS = 2 * 2 * len(FOLDS)
 TURNED: Mapping[str, tuple[int, ...]] = {"block": FOLDS, "bar": FOLDS, "cube": (4,)}
 """After what share of a full turn an object looks the same; others look so after any."""
+FLAT = 0.7
+"""Least length of the x axis, seen along the frame's z."""
 
 
 def places(
@@ -30,12 +32,14 @@ def places(
 
 def turns(kind: str, world_T_object: NDArray[np.float64], frames: Sequence[NDArray[np.float64]]) -> list[float]:
     """How an object lies in each of `frames`, `frame_T_world`: cosine and sine of twice the angle of its x axis, across
-    which it is narrow, and of four times. NaN where that is not to be seen: a square is the same after a quarter."""
+    which it is narrow, and of four times. NaN where that is not to be seen, a square is the same after a quarter, and
+    where the object has fallen over, so that its x axis stands up."""
     found = []
     for frame_T_world in frames:
         x, y, _ = (frame_T_world @ world_T_object)[:3, 0]
+        folds = TURNED.get(kind, ()) if math.hypot(x, y) > FLAT else ()
         for fold in FOLDS:
-            angle = fold * math.atan2(y, x) if fold in TURNED.get(kind, ()) else math.nan
+            angle = fold * math.atan2(y, x) if fold in folds else math.nan
             found += [math.cos(angle), math.sin(angle)]
     return found
 

@@ -116,7 +116,7 @@ def test_a_pose_s_numbers_are_those_of_the_mirrored_pose():
 
 
 def test_robots_that_are_no_mirror_images_are_refused():
-    with pytest.raises(ValueError, match="franka has the arms right, allowed left and right"):
+    with pytest.raises(ValueError, match="franka: arms are right, allowed left and right; train it with mirrored: 0"):
         mirror_of(load_robot("franka"))
     robot = load_robot("agilex")
     cameras = [c.model_copy(update={"roi": (0.1, 0.0, 1.0, 1.0)}) if c.role == "head" else c for c in robot.cameras]
@@ -128,7 +128,7 @@ def test_robots_that_are_no_mirror_images_are_refused():
 
 
 def test_where_an_instruction_names_a_side_nothing_is_mirrored():
-    assert says_a_side(["lift the red cube", "Hand it from the Left arm to the right"])
+    assert says_a_side(["lift the red cube", "Hand it to the Left, please"])
     assert not says_a_side(["lift the red cube", "put it upright"])
 
 

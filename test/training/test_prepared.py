@@ -10,7 +10,7 @@ import pytest
 
 from gear_vla_ros.engines.arrays import seen
 from gear_vla_ros.geometry import se3
-from gear_vla_ros.recording.dataset.features import STAMP
+from gear_vla_ros.recording.dataset.features import STAMP, XYZW
 from gear_vla_ros.recording.dataset.grippers import TARGET
 from gear_vla_ros.recording.dataset.labels import CHUNK, SCENE, labels_of
 from gear_vla_ros.recording.dataset.reader import DatasetReader
@@ -105,6 +105,13 @@ def test_how_objects_lie_is_told_as_the_scenes_have_it(samples):
             if things[name].kind in ("block", "cube"):
                 np.testing.assert_allclose(in_base[2:], [math.cos(fold), math.sin(fold)], atol=0.05)
             assert np.isfinite(in_base).any() == (things[name].kind in ("block", "cube"))
+
+
+def test_a_dataset_of_before_says_nothing_of_how_objects_lie(dataset):
+    reader = DatasetReader(dataset)
+    assert reader.object_poses(0).keys() == reader.objects(0).keys()
+    del reader.features[XYZW]
+    assert reader.objects(0) and not reader.object_poses(0)
 
 
 def test_another_object_can_be_named_in_the_same_words(samples):

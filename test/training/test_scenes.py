@@ -81,6 +81,8 @@ def test_what_looks_the_same_lies_the_same():
         np.testing.assert_allclose(lying("cube", angle), lying("cube", quarter), atol=1e-9)
         np.testing.assert_allclose(lying("block", angle)[:2], -lying("block", quarter)[:2], atol=1e-9)
     assert np.isnan(lying("ball", 0.3)).all()
+    fallen = se3.from_xyz_rpy(np.zeros(3), np.array([0.0, math.pi / 2, 0.0]))
+    assert np.isnan(turns("block", fallen, [np.eye(4)])).all()
 
 
 def test_tools_are_above_a_bowl_too_and_not_in_its_walls(tmp_path):
