@@ -37,8 +37,8 @@ LOOKERS, LOOKERS_OF = (0, 1, 2), 4
 LEAST_LOOK = 1e-6
 LOOK_SHARE, READ_SHARE = 0.2, 0.1
 """Weights of that loss, whose unit is larger, and of the one on the words that are read."""
-TURN_SHARE = 2.0
-"""Weight of the loss on how an object lies, which few samples know."""
+TURN_SHARE, LIES_SHARE = 2.0, 1.0
+"""Weights of the losses on how objects lie, which few samples know: of the latents, and of picture tokens."""
 WORD_SHARE = 4.0
 """Weight of the words' loss: most tokens show none, so that it is small."""
 
@@ -99,14 +99,15 @@ def place_loss(found: Tensor, near: Tensor, known: Tensor) -> Tensor:
 
 
 def turn_loss(found: Tensor, turn: Tensor) -> Tensor:
-    """Of the same shape `[..., n]`, NaN in `turn` where it is not known. Scalar; 0 where nothing is.
+    """Of the same shape `[B, ..., n]`, NaN in `turn` where it is not known. Scalar; 0 where nothing is. The sum over a
+    sample, and the mean over all samples, so that processes that share a batch find the same as one.
 
     Twice and four times an angle has no ends, and is the same for all that look the same; the mean over the ways to
     turn a hand that lead to the same grasp would be to turn it nowhere.
     """
     known = turn.isfinite()
     error = functional.smooth_l1_loss(found, turn.nan_to_num(), reduction="none", beta=0.2)
-    return (error * known).sum() / known.sum().clamp_min(1)
+    return (error * known).sum() / (found.shape[0] * found.shape[-1])
 
 
 def cell_loss(logits: Tensor, point: Tensor, known: Tensor) -> Tensor:

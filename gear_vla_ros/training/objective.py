@@ -14,6 +14,7 @@ from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.delays import draw_delays, gone_on_from
 from gear_vla_ros.training.grounding import (
     CELL_SHARE,
+    LIES_SHARE,
     LOOK_SHARE,
     READ_SHARE,
     TURN_SHARE,
@@ -79,7 +80,7 @@ class Objective(nn.Module):
             "fast": weights.fast,
             "place": weights.grounding,
             "turn": TURN_SHARE * weights.grounding,
-            "lies": TURN_SHARE * weights.grounding,
+            "lies": LIES_SHARE * weights.grounding,
             "cell": CELL_SHARE * weights.grounding,
             "look": LOOK_SHARE * weights.grounding,
             "read": READ_SHARE * weights.grounding,
