@@ -274,9 +274,10 @@ def test_a_leader_arm_moves_the_follower_by_the_robots_kinematics():
         graph.every(PERIOD_S, states)
         graph.pressed = True
         graph.until(lambda: leader[1] >= 0.1, "the leader's way")
-        graph.spin(0.5)
         q = leader[0].copy()
         expected = MODEL.fk("right", q + np.eye(7)[0] * leader[1])[:3, 3] - MODEL.fk("right", q)[:3, 3]
+        graph.until(lambda: np.allclose(graph.moved()[:3], expected, atol=0.006), "the follower's way")
+        graph.spin(0.5)
         np.testing.assert_allclose(graph.moved()[:3], expected, atol=0.006)
 
 
