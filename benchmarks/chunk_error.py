@@ -95,14 +95,19 @@ def chunk_errors(model: GearVla, samples: Prepared, count: int, seed: int = 0, b
         fingers.append(same)
         ways.append(way)
         all_rows.append(batches.rows(step)[1])
-    known = torch.cat(distances).isfinite().numpy()
+    known, rows = torch.cat(distances).isfinite().numpy(), np.concatenate(all_rows)
     return ChunkErrors(
         torch.cat(distances).double().numpy()[known],
         torch.cat(fingers).numpy()[known],
-        samples.episode[np.concatenate(all_rows)][known],
-        np.array([_kind(samples, row) for row in np.concatenate(all_rows).tolist()])[known],
+        samples.episode[rows][known],
+        np.array([_kind(samples, row) for row in rows.tolist()])[known],
         torch.cat(ways).double().numpy()[known],
     )
+
+
+def nearest_arm(batch: Batch) -> Tensor:
+    """Arm whose tool is nearest to the named object `[B]`."""
+    return torch.where(batch.near_known[:, 0], batch.near[:, 0, :, :3].norm(dim=-1), torch.inf).argmin(dim=1)
 
 
 def _kind(samples: Prepared, row: int) -> str:
@@ -131,7 +136,7 @@ def _of_batch(objective: Objective, batch: Batch, noise: torch.Generator) -> tup
     arm, rows = way.argmax(dim=1), torch.arange(count)
     off = 100 * (found - wanted)[rows, arm, :3].norm(dim=-1)
     same = (found[rows, arm, -1] > CLOSED) == (wanted[rows, arm, -1] > CLOSED)
-    nearest = torch.where(batch.near_known[:, 0], batch.near[:, 0, :, :3].norm(dim=-1), torch.inf).argmin(dim=1)
+    nearest = nearest_arm(batch)
     turns = [torch.atan2(*one[rows, nearest, X_AXIS].flip(-1).unbind(-1)) for one in (found, wanted)]
     far = there[rows, nearest] & (turns[1].abs() > TURNED_RAD)
     right_way = torch.where(far, (turns[0] * turns[1] > 0).float(), torch.nan)

@@ -2,7 +2,8 @@
 
 Example: python benchmarks/grounding.py RUN DATASET [--samples 256]
 
-Of rendered scenes (gear-vla sim scenes) it says too how well it is known how blocks and cubes lie.
+It says too how well it is known how blocks and cubes lie, where the dataset tells that: rendered scenes
+(gear-vla sim scenes), and datasets converted since they hold it.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from chunk_error import nearest_arm
 
 from gear_vla_ros.model.dropping import Dropped
 from gear_vla_ros.settings.training import load_training_spec
@@ -68,7 +70,7 @@ def main() -> None:
 
 def _tell_turns(found: torch.Tensor, batch: Batch) -> None:
     """Angles from which objects look the same are told apart by kind: half a turn of a block, a quarter of a cube."""
-    arm, rows = _nearest(batch), torch.arange(len(found))
+    arm, rows = nearest_arm(batch), torch.arange(len(found))
     known = batch.turn[rows, arm].isfinite().unflatten(-1, (-1, 2)).all(dim=-1)  # [B, frames * FOLDS]
     for index, kind in enumerate(("blocks", "cubes")):
         fold, those = FOLDS[index], known[:, index] & (known[:, 0] == (index == 0))
@@ -83,18 +85,13 @@ def _tell_turns(found: torch.Tensor, batch: Batch) -> None:
         )
 
 
-def _nearest(batch: Batch) -> torch.Tensor:
-    """Arm whose tool is nearest to the named object `[B]`."""
-    return torch.where(batch.near_known[:, 0], batch.near[:, 0, :, :3].norm(dim=-1), torch.inf).argmin(dim=1)
-
-
 def _tell_by_place(off: torch.Tensor, batch: Batch) -> None:
     """Errors across the approach of the arm that is nearest, by where its tool is: grasps are decided low and near.
 
     off: found less true place `[B, 2, 3]` [m] of the named object in each arm's tool frame, whose z is the approach.
     """
     near, rows = batch.near[:, 0, :, :3], torch.arange(len(off))
-    arm = _nearest(batch)
+    arm = nearest_arm(batch)
     at, error = near[rows, arm], off[rows, arm, :2].norm(dim=-1) * 100
     up, aside = at[:, 2].abs(), at[:, :2].norm(dim=-1)
     for low, high in pairwise(HEIGHTS_M):

@@ -13,7 +13,7 @@ class Batch:
     the same shape; codes `[B, N]` and fast `[B, L]`, ids from 0 or IGNORE; near `[B, NAMED, 2, 6]` [m] with near_known
     bool `[B, NAMED, 2]`, turn `[B, 2, TURN_NUMBERS]` of the object (`whereabouts.turns`; NaN: not
     known), and point `[B, NAMED, V, 2]`, where each view shows them, shares of its width and height;
-    lies `[B, V, T, 2 * FOLDS]`, how what a token shows lies in the tool's frame of a wrist, for the head in the base's;
+    lies `[B, V, T, LIES_NUMBERS]`, how what a token shows lies in a wrist's tool frame, for the head in the base's;
     words `[W]`, ids of all words of objects' names, and shown bool `[B, V, T, W]`, which tokens show them; naming bool
     `[B, L]`, tokens of the text that name the object. acting: whether anything is done in the robot's data, the same in
     all processes. first, whole: where this part begins in the step's batch, and how many samples that has."""

@@ -28,7 +28,7 @@ from gear_vla_ros.training.mirrored import Mirror, mirror_of, mirrored, says_a_s
 from gear_vla_ros.training.prepared import HZ, NOTHING, Prepared
 from gear_vla_ros.training.sides import changed
 from gear_vla_ros.training.targets import Targets
-from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN
+from gear_vla_ros.training.whereabouts import LIES_NUMBERS, TURN_NUMBERS, UNSEEN
 
 OFFSET, NOISE = 0.06, 0.02
 """Of the pictures' augmentation, for values 0 to 1."""
@@ -197,12 +197,12 @@ class Batches:
         return shown
 
     def _lies(self, samples: Prepared, rows: NDArray[np.int64], points: NDArray[np.float32]) -> NDArray[np.float32]:
-        side, half = round(self._spec.tokens_per_view**0.5), TURN_NUMBERS // 2
-        lies = np.full((len(rows), len(VIEW_ROLES), side * side, half), np.nan, np.float32)
+        side = round(self._spec.tokens_per_view**0.5)
+        lies = np.full((len(rows), len(VIEW_ROLES), side * side, LIES_NUMBERS), np.nan, np.float32)
         for role, place in zip(samples.roles, np.moveaxis(points * side, 2, 0), strict=True):
             arm = SIDES.index(role.removesuffix("_wrist")) if role != "head" else int(samples.arms.argmax())
             turn = samples.turn[rows, :, arm]  # [B, M, TURN_NUMBERS]
-            numbers = turn[..., half:] if role == "head" else turn[..., :half]
+            numbers = turn[..., LIES_NUMBERS:] if role == "head" else turn[..., :LIES_NUMBERS]
             known = np.isfinite(numbers).any(axis=-1) & (place >= 0).all(axis=-1) & (place < side).all(axis=-1)
             at = place.astype(int)
             sample, thing = np.nonzero(known)

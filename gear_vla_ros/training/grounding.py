@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from gear_vla_ros.model.expert import Latents
 from gear_vla_ros.settings.model import ARMS, ModelSpec
-from gear_vla_ros.training.whereabouts import TURN_NUMBERS
+from gear_vla_ros.training.whereabouts import LIES_NUMBERS, TURN_NUMBERS
 
 NEAR_M, NEAREST_M = 0.15, 0.03
 """Distances are in units of the first; errors in units of the distance, which is between the two."""
@@ -66,7 +66,7 @@ class GroundingHead(nn.Module):
         self.places = nn.Linear(HIDDEN, NAMED * ARMS * 6)
         self.cells = nn.Linear(HIDDEN, NAMED * CELLS**2)
         self.lies = nn.Sequential(
-            nn.Linear(language.width, LIES_HIDDEN), nn.GELU(), nn.Linear(LIES_HIDDEN, TURN_NUMBERS // 2)
+            nn.Linear(language.width, LIES_HIDDEN), nn.GELU(), nn.Linear(LIES_HIDDEN, LIES_NUMBERS)
         )
         self.turn = nn.Linear(HIDDEN, ARMS * TURN_NUMBERS)
         self.chunk = nn.Linear(HIDDEN, self.coarse[0] * self.coarse[1])

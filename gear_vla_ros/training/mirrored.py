@@ -7,7 +7,7 @@ about x or z change sign; left becomes right, and the pictures are seen from beh
 import dataclasses
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gear_vla_ros.contracts import ViewRole
+from gear_vla_ros.contracts import VIEW_ROLES
 from gear_vla_ros.engines.arrays import SIDES
 from gear_vla_ros.kinematics.robot_model import RobotModel
 from gear_vla_ros.settings import RobotSpec
 from gear_vla_ros.settings.model import ARMS
 from gear_vla_ros.training.batch import Batch
 from gear_vla_ros.training.losses import IGNORE
-from gear_vla_ros.training.sides import changed
-from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN
+from gear_vla_ros.training.sides import OTHER_VIEW, changed
+from gear_vla_ros.training.whereabouts import FOLDS, UNSEEN
 
 ACROSS = np.diag([1.0, -1.0, 1.0, 1.0])
 PICTURE = np.diag([-1.0, 1.0, 1.0, 1.0])
@@ -31,10 +31,11 @@ PICTURE = np.diag([-1.0, 1.0, 1.0, 1.0])
 XYZ = (1.0, -1.0, 1.0)
 POSE = (*XYZ, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0)
 """Of xyz and rot6d: the first two columns of the rotation."""
-SIDED = frozenset(SIDES)
+ANGLES = (1.0, -1.0) * len(FOLDS)
+"""Of how an object lies in one frame: cosines and sines."""
 TRIES, NEAR = 4, 1e-6
 PIXELS = 1.0
-OTHER_ROLE: Mapping[ViewRole, ViewRole] = {"head": "head", "left_wrist": "right_wrist", "right_wrist": "left_wrist"}
+OTHER_ROLE = {role: VIEW_ROLES[other] for role, other in zip(VIEW_ROLES, OTHER_VIEW, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _no_mirror(robot: RobotSpec, why: str) -> ValueError:
 
 def says_a_side(texts: Sequence[str]) -> bool:
     """Whether an instruction names left or right, so that in a mirror it would have to be another one."""
-    return any(SIDED & set(re.findall("[a-z]+", text.lower())) for text in texts)
+    return any(set(SIDES) & set(re.findall("[a-z]+", text.lower())) for text in texts)
 
 
 def mirrored(batch: Batch, mirror: Mirror) -> Batch:
@@ -103,8 +104,8 @@ def mirrored(batch: Batch, mirror: Mirror) -> Batch:
         earlier=other.earlier * numbers,
         codes=torch.full_like(other.codes, IGNORE),
         near=other.near * torch.tensor(XYZ * 2),
-        turn=other.turn * torch.tensor([1.0, -1.0]).repeat(TURN_NUMBERS // 2),
-        lies=_columns_turned(other.lies) * torch.tensor([1.0, -1.0]).repeat(TURN_NUMBERS // 4),
+        turn=other.turn * torch.tensor(ANGLES * 2),
+        lies=_columns_turned(other.lies) * torch.tensor(ANGLES),
         point=_from_behind(other.point),
         shown=_columns_turned(other.shown),
     )

@@ -94,14 +94,14 @@ class Objective(nn.Module):
     def _words(self, batch: Batch, prefix: Prefix) -> Tensor:
         words = self.model.qwen.get_input_embeddings()(batch.words)
         there = batch.inputs.view_mask  # [B, V]; a robot's batch has the same views in all samples
-        views = [view for view, at in enumerate(prefix.layout.views) if at.stop > at.start]
+        views = _shown(prefix)
         tokens = [prefix.embeds[there[:, view], prefix.layout.views[view]] for view in views]
         shown = [batch.shown[there[:, view], view] for view in views]
         return word_loss(torch.cat(tokens), words, torch.cat(shown))
 
     def _lies(self, batch: Batch, prefix: Prefix) -> Tensor:
         assert self.grounding is not None
-        views = [view for view, at in enumerate(prefix.layout.views) if at.stop > at.start]
+        views = _shown(prefix)
         tokens = torch.stack([prefix.embeds[:, prefix.layout.views[view]] for view in views], dim=1)
         return turn_loss(self.grounding.lies(tokens.float()), batch.lies[:, views])
 
@@ -165,6 +165,11 @@ class Objective(nn.Module):
         delays = draw_delays(batch.actions, training.max_delay_steps, training.delayed, generator)
         normal = self.model.statistics.normalise(gone_on_from(batch.actions, batch.earlier, delays))
         return flow_sample(normal, batch.valid, delays=delays, early=training.early, generator=generator)
+
+
+def _shown(prefix: Prefix) -> list[int]:
+    """Views that have tokens."""
+    return [view for view, at in enumerate(prefix.layout.views) if at.stop > at.start]
 
 
 def _part(dropped: Dropped, batch: Batch) -> Dropped:

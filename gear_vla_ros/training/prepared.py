@@ -28,7 +28,7 @@ from gear_vla_ros.recording.dataset.reader import DatasetReader
 from gear_vla_ros.settings import RobotSpec, load_robot
 from gear_vla_ros.settings.model import ARMS, NUMBERS_PER_ARM
 from gear_vla_ros.settings.training import FOLLOWED_STEPS
-from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN, places, points, turns
+from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN, frames_of, places, points, turns
 
 HZ = 10
 """Samples a second of an episode; neighbours tell next to nothing new."""
@@ -49,8 +49,8 @@ class Prepared:
     [F, K, 20], known: bool [F, K]. followed: [F, FOLLOWED_STEPS, 20], the targets of the steps after, as actions; NaN
     where they are not known. episode, frame, task: [F]. near: [F, M, 2, 6], objects' middles in each arm's tool
     frame and base frame [m]. turn: [F, M, 2, TURN_NUMBERS], how they lie there (`turns`); NaN where it is not known or
-    not to be seen. point: [F, M, V, 2], where each view shows them, shares of its width and height; not
-    0 to 1 where it does not. arms: bool [2]. texts: of the tasks. names: of the objects, by episode.
+    not to be seen. point: [F, M, V, 2], where each view shows them, shares of its width and height; not 0 to 1 where
+    it does not. arms: bool [2]. texts: of the tasks. names: of the objects, by episode.
     """
 
     robot: str
@@ -247,7 +247,7 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
         actions[at] = action_numbers(chunk.arms)
         if told_next := reader.followed(row, FOLLOWED_STEPS):
             followed[at] = action_numbers(told_next)
-        objects = np.array(list(reader.objects(row).values())).reshape(-1, 3)
+        objects, poses = np.array(list(reader.objects(row).values())).reshape(-1, 3), reader.object_poses(row)
         q: dict[str, NDArray[np.float64]] = {
             arm.name: told_state[row, index, 9:-1] for index, arm in enumerate(robot.arms)
         }
@@ -257,9 +257,9 @@ def _write(reader: DatasetReader, robot: RobotSpec, size: int, folder: Path, tol
             side = SIDES.index(arm.name)
             state[at, side] = told_state[row, index]
             base_T_tcp = chunk.arms[arm.name].base_T_anchor
-            near[at, : len(objects), side] = places(objects, base_T_tcp, base_T_world[arm.name])
-            frames = se3.inverse(base_T_tcp) @ base_T_world[arm.name], base_T_world[arm.name]
-            for place, (name, world_T_object) in enumerate(reader.object_poses(row).items()):
+            frames = frames_of(base_T_tcp, base_T_world[arm.name])
+            near[at, : len(objects), side] = places(objects, frames)
+            for place, (name, world_T_object) in enumerate(poses.items()):
                 turn[at, place, side] = turns(kind_of(name), world_T_object, frames)
         told(at + 1, len(rows))
     views.flush()

@@ -29,7 +29,7 @@ from gear_vla_ros.sim.renderer import Renderer, sim_size
 from gear_vla_ros.sim.wordings import say
 from gear_vla_ros.sim.world import World
 from gear_vla_ros.training.prepared import ARRAYS, Prepared, opened
-from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN, places, points, turns
+from gear_vla_ros.training.whereabouts import TURN_NUMBERS, UNSEEN, frames_of, places, points, turns
 
 ABOUT = "scenes.json"
 STATES = 6
@@ -114,7 +114,8 @@ def _of_scene(robot: RobotSpec, model: RobotModel, wanted: Wanted, seed: int) ->
         q, openings = _put(robot, model, world, names, random)
         renderer.take(world)
         views = [seen(renderer.render(role), robot, role, size) for role in VIEW_ROLES if role in _roles(robot)]
-        poses = [world.objects()[name].world_T_object for name in names]
+        objects = world.objects()
+        poses = [objects[name].world_T_object for name in names]
         text = say(task, str(random.choice(movable)), goal, random)
         samples.append({"seed": seed, "text": text, "names": names, "views": np.stack(views),
                         **labels(robot, model, names, poses, q, openings)})  # fmt: skip
@@ -184,9 +185,8 @@ def labels(
     for arm in robot.arms:
         side, base_T_tcp = SIDES.index(arm.name), model.fk(arm.name, q[arm.name])
         state[side] = [*se3.to_xyz_rot6d(base_T_tcp), *q[arm.name], openings[arm.name]]
-        base_T_world = se3.inverse(model.world_T_base(arm.name))
-        near[: len(middles), side] = places(middles, base_T_tcp, base_T_world)
-        frames = se3.inverse(base_T_tcp) @ base_T_world, base_T_world
+        frames = frames_of(base_T_tcp, se3.inverse(model.world_T_base(arm.name)))
+        near[: len(middles), side] = places(middles, frames)
         for index, (name, pose) in enumerate(zip(names, poses, strict=True)):
             turn[index, side] = turns(kind_of(name), pose, frames)
     for index, role in enumerate(_roles(robot)):

@@ -1,7 +1,7 @@
 """Where objects are and how they lie, as the grounding losses ask for it: from tools, from bases, and in pictures."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +15,31 @@ from gear_vla_ros.settings import RobotSpec
 UNSEEN, LEAST_DEPTH_M = -1.0, 0.01
 """Where a view shows what is behind its camera."""
 FOLDS = 2, 4
-TURN_NUMBERS = 2 * 2 * len(FOLDS)
+LIES_NUMBERS = 2 * len(FOLDS)
+"""How an object lies in one frame: a cosine and a sine each."""
+TURN_NUMBERS = 2 * LIES_NUMBERS
+"""In the tool's frame, then in the base's."""
 TURNED: Mapping[str, tuple[int, ...]] = {"block": FOLDS, "bar": FOLDS, "cube": (4,)}
 """After what share of a full turn an object looks the same; others look so after any."""
 FLAT = 0.7
 """Least length of the x axis, seen along the frame's z."""
+Frames = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def places(
-    objects: NDArray[np.float64], base_T_tcp: NDArray[np.float64], base_T_world: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """`[M, 6]`: world points `[M, 3]` in the tool's frame and in the base's [m]."""
-    frames = (se3.inverse(base_T_tcp) @ base_T_world, base_T_world)
+def frames_of(base_T_tcp: NDArray[np.float64], base_T_world: NDArray[np.float64]) -> Frames:
+    """`tcp_T_world` and `base_T_world`: from where `places` and `turns` are told."""
+    return se3.inverse(base_T_tcp) @ base_T_world, base_T_world
+
+
+def places(objects: NDArray[np.float64], frames: Frames) -> NDArray[np.float64]:
+    """`[M, 6]`: world points `[M, 3]` in each of the frames [m]."""
     return np.concatenate([objects @ each[:3, :3].T + each[:3, 3] for each in frames], axis=1)
 
 
-def turns(kind: str, world_T_object: NDArray[np.float64], frames: Sequence[NDArray[np.float64]]) -> list[float]:
-    """How an object lies in each of `frames`, `frame_T_world`: cosine and sine of twice the angle of its x axis, across
-    which it is narrow, and of four times. NaN where that is not to be seen, a square is the same after a quarter, and
-    where the object has fallen over, so that its x axis stands up."""
+def turns(kind: str, world_T_object: NDArray[np.float64], frames: Frames) -> list[float]:
+    """`[TURN_NUMBERS]`: how an object lies in each of the frames: cosine and sine of twice the angle of its x axis,
+    across which it is narrow, and of four times. NaN where that is not to be seen, a square is the same after a
+    quarter, and where the object has fallen over, so that its x axis stands up."""
     found = []
     for frame_T_world in frames:
         x, y, _ = (frame_T_world @ world_T_object)[:3, 0]

@@ -54,6 +54,13 @@ class TeleopGraph(Graph):
         target = convert.target_from_msg(self.targets[-1], SPEC)
         return se3.difference(HOME, target.arms["right"].base_T_tcp)
 
+    def comes_to(self, expected):
+        """The first numbers of `moved`, and stays there."""
+        there = len(expected)
+        self.until(lambda: np.allclose(self.moved()[:there], expected, atol=0.006), f"the tool's way to {expected}")
+        self.spin(0.5)
+        np.testing.assert_allclose(self.moved()[:there], expected, atol=0.006)
+
     def told(self, kind, source):
         return [event for event in self.events if event.kind == kind and event.source == source]
 
@@ -237,8 +244,7 @@ def test_a_hand_moves_the_tool_by_its_scale_in_the_robots_axes(fine):
         graph.every(PERIOD_S, pose)
         graph.pressed = True
         graph.until(lambda: hand[1][0] >= 0.08, "the hand's way")
-        graph.spin(0.5)
-        np.testing.assert_allclose(graph.moved(), [0, 0.04, 0, 0, 0, 0], atol=0.006)
+        graph.comes_to([0, 0.04, 0, 0, 0, 0])
         graph.until(lambda: graph.status[-1].grade == Grade.FULL, "following")
         message = PoseStamped()
         message.header.stamp = to_msg(time.time_ns())
@@ -276,9 +282,7 @@ def test_a_leader_arm_moves_the_follower_by_the_robots_kinematics():
         graph.until(lambda: leader[1] >= 0.1, "the leader's way")
         q = leader[0].copy()
         expected = MODEL.fk("right", q + np.eye(7)[0] * leader[1])[:3, 3] - MODEL.fk("right", q)[:3, 3]
-        graph.until(lambda: np.allclose(graph.moved()[:3], expected, atol=0.006), "the follower's way")
-        graph.spin(0.5)
-        np.testing.assert_allclose(graph.moved()[:3], expected, atol=0.006)
+        graph.comes_to(expected)
 
 
 def test_a_clutch_without_a_device_takes_over_nothing():

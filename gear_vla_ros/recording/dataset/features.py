@@ -17,8 +17,8 @@ INFO, STATS, TASKS, ROBOT, SOURCES, OBJECTS = (
 )  # fmt: skip
 FILES_A_CHUNK, DATA_MB, VIDEO_MB = 1000, 100, 200
 IMAGES, STATE, ACTION, STAMP = "observation.images.", "observation.state", "action", "stamp_ns"
-LABEL, LABELLED, XYZ = "action.expert_chunk", "action.expert_chunk_known", "observation.environment_state"
-FOLLOWED, XYZW = "action.target", "observation.environment_rotation"
+LABEL, LABELLED, FOLLOWED = "action.expert_chunk", "action.expert_chunk_known", "action.target"
+XYZ, XYZW = "observation.environment_state", "observation.environment_rotation"
 """Of simulated, disturbed episodes: see `labels`. Objects' names stand in meta/objects.json, a list an episode."""
 POSE = ("x", "y", "z", "r11", "r21", "r31", "r12", "r22", "r32")
 """Metres, then the first two columns of the rotation."""

@@ -55,7 +55,7 @@ def labels_of(robot: RobotSpec, kept: Mapping[str, Sequence[tuple[int, Any]]], t
         raise RecordingError(f"{SCENE}: {len(names)} objects, at most {MOST_OBJECTS} are kept")
     at = np.maximum(hold(np.array([ns for ns, _ in scenes], dtype=np.int64), times_ns), 0)
     poses = np.zeros((len(times_ns), MOST_OBJECTS, 7), np.float32)
-    told = np.array([[sum(_pose(marker.pose), ()) for marker in message.markers] for _, message in scenes])
+    told = np.array([[np.hstack(_pose(marker.pose)) for marker in message.markers] for _, message in scenes])
     poses[:, : len(names)] = told[at]
     targets = _targets(robot, [message for _, message in kept[TARGET]], times_ns)
     return Labels(numbers, known, targets, poses[..., :3], poses[..., 3:], names)
