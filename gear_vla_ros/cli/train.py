@@ -45,6 +45,7 @@ def train(
     if training.embodiment is not None:
         _check_start(start, training.embodiment)
     model, folder = runs.network(start, training.seed)
+    runs.grow(model, training)
     state = PartialState(cpu=cpu or not torch.cuda.is_available())  # type: ignore[no-untyped-call]
     said = console if state.is_main_process else Console(quiet=True)
     with state.main_process_first(), _bars(said) as bars:

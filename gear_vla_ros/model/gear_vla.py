@@ -10,17 +10,18 @@ from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache
 
 from gear_vla_ros.model import from_nothing, sequence
+from gear_vla_ros.model.convolutions import Convolutions
 from gear_vla_ros.model.dropping import Dropped, language_keep
 from gear_vla_ros.model.expert import Expert, Latents, StateTokens
 from gear_vla_ros.model.latents import LatentDecoder, Prefix
 from gear_vla_ros.model.normalise import ActionStatistics
 from gear_vla_ros.model.projector import ExpandedProjector
-from gear_vla_ros.model.qwen import MERGE, Gather, build_qwen, merge_order, patchify, view_grid
+from gear_vla_ros.model.qwen import MERGE, Gather, build_qwen, merge_order, normalised, patchify, view_grid
 from gear_vla_ros.model.spatial import Aggregator
 from gear_vla_ros.model.state import StateProjectors
 from gear_vla_ros.model.text import TextTokens
 from gear_vla_ros.model.tower import CellStem, Tower
-from gear_vla_ros.settings.model import VIEWS, ModelSpec
+from gear_vla_ros.settings.model import VIEWS, ModelSpec, VisionSpec
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,25 @@ class GearVla(nn.Module):
         """A state projector for a new robot. Raises ValueError if there is one of that name."""
         self.state.add(embodiment, joints)
         self.spec = self.spec.model_copy(update={"embodiments": self.spec.embodiments | {embodiment: joints}})
+
+    def add_convolutions(self, channels: int) -> None:
+        """To a stem of cells that has none; what the network says stays the same. Raises ValueError where there are
+        others, or another stem."""
+        stem, vision = self.qwen.model.visual.patch_embed, self.spec.vision
+        if vision.convolutions or not isinstance(stem, CellStem):
+            raise ValueError(f"convolutions: the network has {vision.convolutions} and the stem '{vision.stem}'")
+        vision = VisionSpec.model_validate(vision.model_dump() | {"convolutions": channels})
+        stem.convolutions = Convolutions(channels, vision.width, vision.patch_size)
+        self.spec = self.spec.model_copy(update={"vision": vision})
+
+    def convolved(self, views: Tensor) -> Tensor:
+        """What the stem's convolutions find in `views` [B, V, 3, S, S], RGB 0 to 1, four patches of a token side by
+        side [B, V, T, 4 * channels]. Raises ValueError where it has none."""
+        convolutions = getattr(self.qwen.model.visual.patch_embed, "convolutions", None)
+        if convolutions is None:
+            raise ValueError("convolutions: the network's stem has none")
+        found: Tensor = convolutions.features(normalised(views.flatten(0, 1)))
+        return found.unflatten(1, (-1, MERGE**2)).flatten(2).unflatten(0, views.shape[:2])
 
     def see(self, views: Tensor, view_mask: Tensor, with_spatial: bool = True) -> Tensor:
         """Picture tokens [B, V, T, D]: both pathways, projected. A masked view's tokens are zero.

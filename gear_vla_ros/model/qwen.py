@@ -76,6 +76,11 @@ def merge_order(grid: int) -> Tensor:
     return index.permute(0, 2, 1, 3).reshape(-1)
 
 
+def normalised(images: Tensor) -> Tensor:
+    """Pictures [N, 3, S, S] (RGB, 0 to 1) as the tower takes their pixels."""
+    return (images - images.new_tensor(MEAN).view(1, 3, 1, 1)) / images.new_tensor(STD).view(1, 3, 1, 1)
+
+
 def patchify(images: Tensor, patch: int) -> Tensor:
     """Pictures [N, 3, S, S] (RGB, 0 to 1) -> patches in the order of merging [N * P, 3 * 2 * patch * patch].
 
@@ -83,10 +88,7 @@ def patchify(images: Tensor, patch: int) -> Tensor:
     """
     count, channels, size, _ = images.shape
     grid = size // patch
-    mean = images.new_tensor(MEAN).view(1, 3, 1, 1)
-    std = images.new_tensor(STD).view(1, 3, 1, 1)
-    normal = (images - mean) / std
-    patches = normal.reshape(count, channels, grid, patch, grid, patch)
+    patches = normalised(images).reshape(count, channels, grid, patch, grid, patch)
     patches = patches.permute(0, 2, 4, 1, 3, 5).reshape(count, grid * grid, channels, patch, patch)  # [N, P, 3, p, p]
     patches = patches[:, merge_order(grid).to(images.device)]
     patches = patches[:, :, :, None].expand(-1, -1, -1, TEMPORAL, -1, -1)  # [N, P, 3, 2, p, p]

@@ -11,6 +11,7 @@ from torch.nn import functional
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision
 from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
+from gear_vla_ros.model.convolutions import Convolutions
 from gear_vla_ros.model.qwen import MERGE, TEMPORAL, view_grid
 from gear_vla_ros.settings.model import VisionSpec
 
@@ -33,13 +34,23 @@ class CellStem(nn.Module):
         self.patch, self.side = vision.patch_size, vision.patch_size // CELL
         self.cell = nn.Linear(3 * CELL * CELL, CELL_WIDTH)
         self.proj = nn.Linear(CELL_WIDTH * self.side**2, vision.width)
+        self.convolutions: Convolutions | None = None
+        if vision.convolutions:
+            self.convolutions = Convolutions(vision.convolutions, vision.width, vision.patch_size)
 
     def forward(self, patches: Tensor) -> Tensor:
         """[T, width] of whole views' `patches` [T, 3 * p * p], normalised pixels, in the order of merging."""
         pixels = patches.view(-1, 3, self.side, CELL, self.side, CELL)
         cells = pixels.permute(0, 2, 4, 1, 3, 5).reshape(-1, self.side**2, 3 * CELL * CELL)
         seen = self.proj(functional.gelu(self.cell(cells)).flatten(1))
-        return (seen.unflatten(0, (-1, len(self.place))) + self.place).flatten(0, 1)
+        placed = (seen.unflatten(0, (-1, len(self.place))) + self.place).flatten(0, 1)
+        return placed if self.convolutions is None else placed + self.convolutions(self.stills(patches))
+
+    def stills(self, patches: Tensor) -> Tensor:
+        """Whole views' `patches` [T, 3 * p * p] as pictures [N, 3, S, S]."""
+        side = round((len(self.place) // MERGE**2) ** 0.5)
+        pixels = patches.view(-1, side, side, MERGE, MERGE, 3, self.patch, self.patch)
+        return pixels.permute(0, 5, 1, 3, 6, 2, 4, 7).reshape(-1, 3, *[side * MERGE * self.patch] * 2)
 
 
 class Tower:

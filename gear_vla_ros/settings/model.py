@@ -28,6 +28,15 @@ class VisionSpec(Spec):
     full_attention_layers: tuple[int, ...]
     stem: Literal["linear", "cells"] = "linear"
     """linear: the parent's patch embedding. cells: of small networks without a parent, see `model.tower.CellStem`."""
+    convolutions: int = Field(default=0, ge=0)
+    """Channels of convolutions beside the cells, see `model.convolutions`; 0: none."""
+
+    @model_validator(mode="after")
+    def _convolutions_fit(self) -> "VisionSpec":
+        if self.convolutions and (self.stem != "cells" or self.patch_size not in (4, 8, 16, 32)):
+            found = f"stem '{self.stem}', patch_size {self.patch_size}"
+            raise ValueError(f"convolutions {self.convolutions} with {found}; allowed with cells and 4, 8, 16 or 32")
+        return self
 
 
 class LanguageSpec(Spec):

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from gear_vla_ros.settings.loading import Spec, load
 from gear_vla_ros.settings.paths import named_file, share_dir
 
-Stage = Literal["embodied_pretraining", "continuous_policy", "new_projector", "light_end_to_end"]
+Stage = Literal["embodied_pretraining", "continuous_policy", "new_projector", "light_end_to_end", "convolutional_stem"]
 
 FOLLOWED_STEPS = 12
 """Of what was followed after a sample, so many are kept."""
@@ -28,7 +28,8 @@ class TrainingSpec(Spec):
 
     stage: Stage
     """embodied_pretraining: stage 1, everything but the action expert. continuous_policy: stage 2, with the expert.
-    new_projector: adaptation (a), one state projector alone. light_end_to_end: adaptation (b)."""
+    new_projector: adaptation (a), one state projector alone. light_end_to_end: adaptation (b). convolutional_stem: the stem's
+    convolutions alone, of how objects lie; ours."""
     embodiment: str | None = None
     """Of the new robot; for new_projector only."""
     learning_rate: float = Field(default=2e-5, gt=0, le=1)
@@ -74,6 +75,8 @@ class TrainingSpec(Spec):
     """Largest displacement of the head's picture, in shares of its width, as by a camera that has been pushed; ours."""
     compiled: bool = False
     """By torch.compile: a minute at the beginning, faster after."""
+    convolutions: int = Field(default=0, ge=0)
+    """Channels of convolutions that the network gets for its stem where it has none (`model.convolutions`); ours."""
     from_nothing: bool = False
     """No parent gave the 2D tower its weights: it learns too."""
     sharded_optimiser: bool = False
@@ -92,6 +95,13 @@ class TrainingSpec(Spec):
     def _projector_is_named(self) -> "TrainingSpec":
         if (self.stage == "new_projector") != (self.embodiment is not None):
             raise ValueError("embodiment is to be given for the stage new_projector, and for no other")
+        return self
+
+    @model_validator(mode="after")
+    def _there_are_convolutions(self) -> "TrainingSpec":
+        if self.stage == "convolutional_stem" and not (self.convolutions and self.weights.grounding):
+            found = f"convolutions {self.convolutions}, weights.grounding {self.weights.grounding:g}"
+            raise ValueError(f"the stage convolutional_stem with {found}; both are to be above 0")
         return self
 
     @model_validator(mode="after")

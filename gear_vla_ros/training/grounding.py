@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gear_vla_ros.model.expert import Latents
+from gear_vla_ros.model.qwen import MERGE
 from gear_vla_ros.settings.model import ARMS, ModelSpec
 from gear_vla_ros.training.whereabouts import LIES_NUMBERS, TURN_NUMBERS
 
@@ -55,7 +56,7 @@ class Read(NamedTuple):
 
 class GroundingHead(nn.Module):
     """From latents' keys and values to what is read from them; `lies`: from picture tokens `[..., D]` to how what they
-    show lies there."""
+    show lies there; `edges`: the same from what the stem's convolutions find."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -69,6 +70,10 @@ class GroundingHead(nn.Module):
             nn.Linear(language.width, LIES_HIDDEN), nn.GELU(), nn.Linear(LIES_HIDDEN, LIES_NUMBERS)
         )
         self.turn = nn.Linear(HIDDEN, ARMS * TURN_NUMBERS)
+        if channels := spec.vision.convolutions:
+            self.edges = nn.Sequential(
+                nn.Linear(MERGE**2 * channels, LIES_HIDDEN), nn.GELU(), nn.Linear(LIES_HIDDEN, LIES_NUMBERS)
+            )
         self.chunk = nn.Linear(HIDDEN, self.coarse[0] * self.coarse[1])
 
     def take_over(self, trained: Mapping[str, Tensor]) -> None:

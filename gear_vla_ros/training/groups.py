@@ -10,6 +10,7 @@ from gear_vla_ros.settings.training import TrainingSpec
 
 FROZEN = "qwen.model.visual."
 """The 2D tower learns in no stage (paper, 3.2)."""
+CONVOLUTIONS = f"{FROZEN}patch_embed.convolutions."
 NEVER_USED = "spatial.patch_embed.mask_token"
 
 
@@ -62,6 +63,8 @@ def describe(groups: list[Group]) -> str:
 def _learns(name: str, training: TrainingSpec) -> bool:
     if training.stage == "new_projector":
         return name.startswith(f"state.by_embodiment.{training.embodiment}.")
+    if training.stage == "convolutional_stem":
+        return name.startswith(CONVOLUTIONS)
     if (name.startswith(FROZEN) and not training.from_nothing) or name == NEVER_USED:
         return False
     return training.stage != "embodied_pretraining" or not name.startswith("expert.")

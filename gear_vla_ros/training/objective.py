@@ -49,6 +49,9 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch, shared: torch.Generator, own: torch.Generator) -> Losses:
         """shared: of the step, the same in all processes; own: of this process. Only they decide what is drawn."""
+        if self._training.stage == "convolutional_stem":
+            lies = self._edges(batch)
+            return Losses(lies, {"lies": lies.detach()})
         weights, parts = self._training.weights, {}
         dropped = _part(draw(self.model.spec.dropping, batch.whole, shared), batch)
         normal = self.model.statistics.normalise(batch.actions)
@@ -104,6 +107,12 @@ class Objective(nn.Module):
         views = _shown(prefix)
         tokens = torch.stack([prefix.embeds[:, prefix.layout.views[view]] for view in views], dim=1)
         return turn_loss(self.grounding.lies(tokens.float()), batch.lies[:, views])
+
+    def _edges(self, batch: Batch) -> Tensor:
+        assert self.grounding is not None
+        there = batch.inputs.view_mask[0]  # a robot's batch has the same views in all samples
+        found = self.model.convolved(batch.inputs.views[:, there])
+        return turn_loss(self.grounding.edges(found).float(), batch.lies[:, there])
 
     def _looks(self, batch: Batch, dropped: Dropped, prefix: Prefix, paid: list[Tensor]) -> Tensor:
         kept = batch.inputs.view_mask.clone()

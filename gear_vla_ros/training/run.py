@@ -46,6 +46,14 @@ def welcome(model: GearVla, sources: Sequence[Prepared]) -> None:
             model.add_embodiment(source.embodiment, source.state.shape[-1] - 10)
 
 
+def grow(model: GearVla, training: TrainingSpec) -> None:
+    """Give the network the convolutions that the stage asks for, where it has none. Raises ValueError where it has
+    others, or a stem that can have none."""
+    if training.convolutions and training.convolutions != model.spec.vision.convolutions:
+        torch.manual_seed(training.seed)
+        model.add_convolutions(training.convolutions)
+
+
 def check_sources(model: GearVla, sources: Sequence[Prepared]) -> None:
     """Raises ValueError when the network has no projector for a robot's embodiment, or of other joints."""
     for source in sources:

@@ -31,6 +31,7 @@ def stage(**changed):
 def train(samples, folder, training, start="demo", save_every=100, stop_at=None):
     """The trainer's run; stop_at: end as a kill would after that step."""
     model, begun = runs.network(start, training.seed)
+    runs.grow(model, training)
     sources = runs.begin(
         model, begun, samples if isinstance(samples, list) else [samples], training, folder, 3, lambda at, left: None
     )
@@ -75,6 +76,20 @@ def test_grounding_is_taught_to_networks_that_decode_one_by_one_and_spell_words(
     spec = load_model_spec("tiny")
     losses = train(prepare(dataset, spec.view_size), tmp_path, stage(steps=1), start="tiny")
     assert "look" in losses[0] and "word" not in losses[0] and "read" not in losses[0]
+
+
+def test_a_stem_s_convolutions_are_taught_alone_and_the_network_goes_on_with_them(samples, whole, tmp_path):
+    weighed = {"grounding": 1.0, "latent": 0.0, "fast": 0.0, "flow": 0.0}
+    stem = stage(stage="convolutional_stem", convolutions=8, weights=weighed)
+    losses = train(samples, tmp_path / "stem", stem, start=str(whole[0]))
+    assert [list(step) for step in losses] == [["lies"]] * 4
+    before, after = weights(whole[0]), weights(tmp_path / "stem")
+    assert {name for name in after if name not in before} == {name for name in after if ".convolutions." in name}
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    out = "qwen.model.visual.patch_embed.convolutions.out.weight"
+    assert not after[out].any()
+    train(samples, tmp_path / "on", stage(steps=2), start=str(tmp_path / "stem"))
+    assert weights(tmp_path / "on")[out].any()
 
 
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(samples, whole, tmp_path):
