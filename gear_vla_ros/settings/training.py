@@ -28,8 +28,8 @@ class TrainingSpec(Spec):
 
     stage: Stage
     """embodied_pretraining: stage 1, everything but the action expert. continuous_policy: stage 2, with the expert.
-    new_projector: adaptation (a), one state projector alone. light_end_to_end: adaptation (b). convolutional_stem: the stem's
-    convolutions alone, of how objects lie; ours."""
+    new_projector: adaptation (a), one state projector alone. light_end_to_end: adaptation (b). convolutional_stem: the
+    stem's convolutions alone, taught how objects lie; ours."""
     embodiment: str | None = None
     """Of the new robot; for new_projector only."""
     learning_rate: float = Field(default=2e-5, gt=0, le=1)
