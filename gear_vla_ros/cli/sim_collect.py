@@ -1,10 +1,14 @@
 """`gear-vla sim collect`: MCAP episodes of the scripted expert in randomised scenes, without a ROS graph."""
 
 import dataclasses
+import fcntl
 import functools
 import json
+import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -93,15 +97,16 @@ def run(collection: Collection, episodes: int, jobs: int, folder: Path, console:
     check_task(spec, collection.task)
     if collection.learner:
         kept_policy(LEARNED, spec.name, PolicyOptions(collection.learner))
-    _claim(folder, collection)
-    missing = [index for index in range(1, episodes + 1) if not _folder(folder, index).is_dir()]
-    if len(missing) < episodes:
-        console.print(f"{episodes - len(missing)} of {episodes} episodes are there already", highlight=False)
     begun_s, done = time.monotonic(), []
-    one = functools.partial(collect, spec, collection, folder)
-    for collected in spread(one, missing, min(jobs, max(1, len(missing))), f"{spec.name} {collection.task}", console):
-        done.append(collected)
-    (folder / UNFINISHED).rmdir()
+    with _alone(folder):
+        _claim(folder, collection)
+        missing = [index for index in range(1, episodes + 1) if not _folder(folder, index).is_dir()]
+        if len(missing) < episodes:
+            console.print(f"{episodes - len(missing)} of {episodes} episodes are there already", highlight=False)
+        one, jobs = functools.partial(collect, spec, collection, folder), min(jobs, max(1, len(missing)))
+        for collected in spread(one, missing, jobs, f"{spec.name} {collection.task}", console):
+            done.append(collected)
+        (folder / UNFINISHED).rmdir()
     if done:
         _tell(done, time.monotonic() - begun_s, folder, console)
     return 0
@@ -207,6 +212,22 @@ def _about(
         "disturbances": json.dumps(disturbances),
         **({"then": later.instruction.text, "then_after_s": f"{later.after_s:.2f}"} if later else {}),
     }
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Raises ValueError where another collection is at work in the folder; it would lose what is unfinished there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            told = "another collection is at work in it; wait for it, or choose another folder"
+            raise ValueError(f"{folder}: {told}") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _claim(folder: Path, collection: Collection) -> None:

@@ -1,5 +1,6 @@
 """Episodes of the expert without a graph: what a recorder would have written, gone on with after a kill."""
 
+import fcntl
 import json
 import os
 import signal
@@ -144,6 +145,16 @@ def test_wrong_words_are_one_line(tmp_path, words, line):
     assert done.returncode == 2
     assert line in done.stderr and done.stderr.strip().count("\n") == 0
     assert not (tmp_path / "none").exists()
+
+
+def test_two_at_once_in_one_folder_are_refused(tmp_path):
+    """The second would lose what the first has not finished."""
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    done = collect(tmp_path, "--episodes", "1")
+    os.close(handle)
+    assert done.returncode == 2 and "another collection is at work in it; wait for it" in done.stderr
+    assert names(tmp_path) == []
 
 
 def test_another_collection_s_folder_is_refused(collected, tmp_path):
