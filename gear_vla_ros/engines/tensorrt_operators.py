@@ -14,7 +14,7 @@ _ALL = _NUMBERS | {"bool"}
 
 OPERATORS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("Add", "Div", "IsNaN", "Mul", "Neg", "Pad", "ReduceMax", "ReduceMean", "Sub"), _NUMBERS),
-    **dict.fromkeys(("Cos", "Gelu", "Gemm", "LayerNormalization", "MatMul", "Pow", "Reciprocal"), _FLOATS),
+    **dict.fromkeys(("Conv", "Cos", "Gelu", "Gemm", "LayerNormalization", "MatMul", "Pow", "Reciprocal"), _FLOATS),
     **dict.fromkeys(("Sigmoid", "Sin", "Softmax", "Sqrt"), _FLOATS),
     **dict.fromkeys(("Concat", "ConstantOfShape", "Expand", "Gather", "GatherND", "Reshape", "Slice"), _ALL),
     **dict.fromkeys(("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where"), _ALL),

@@ -10,6 +10,9 @@ from gear_vla_ros.engines.export import write_graph
 from gear_vla_ros.engines.graphs import graphs
 from gear_vla_ros.engines.quantised import quantise
 from gear_vla_ros.engines.tensorrt_operators import CONSTANT_AXES, OPERATORS, SYMMETRIC
+from gear_vla_ros.model.gear_vla import GearVla
+from gear_vla_ros.model.text import make_tokens
+from gear_vla_ros.settings.model import load_model_spec
 
 NAMES = {
     onnx.TensorProto.FLOAT: "float32",
@@ -33,6 +36,17 @@ def test_tensorrt_reads_every_operator_in_bfloat16(tmp_path, decoding):
     for name, graph in graphs(model, tuple(ROBOTS.values()), TEXT_TOKENS).items():
         write_graph(graph, tmp_path / f"{name}.onnx")
     assert problems(tmp_path) == []
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_tensorrt_reads_a_stem_s_convolutions(tmp_path, precision):
+    spec = load_model_spec("demo")
+    model = GearVla(spec, make_tokens(spec))
+    model.add_convolutions(8)
+    vision = graphs(model.requires_grad_(False).to(precision), tuple(ROBOTS.values()), TEXT_TOKENS)["vision"]
+    write_graph(vision, tmp_path / "vision.onnx")
+    assert problems(tmp_path) == []
+    assert "Conv" in {node.op_type for node in onnx.load(tmp_path / "vision.onnx").graph.node}
 
 
 def test_tensorrt_reads_every_operator_in_int8(bundle, tmp_path):
