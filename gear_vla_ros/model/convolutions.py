@@ -1,6 +1,6 @@
 """Convolutions over a whole view, for a small network without a parent: how things lie is told by their edges.
 
-A patch of eight pixels holds half of an object, and two layers of attention learn what edges are only slowly; early
+An object's edges lie in several patches, and two layers of attention learn only slowly to put them together; early
 convolutions help (Xiao et al. 2021, arXiv 2106.14881). What they find is added to the patches' embedding, at first
 nothing, so that a trained network that gets them is what it was.
 """

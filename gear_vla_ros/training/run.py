@@ -76,7 +76,8 @@ def begin(
     """Claim the run's folder, and make or find its tokenizers and statistics.
 
     Those that the network has, or the run that it starts from, are taken over; an arm that no data had before gets its
-    statistics. Raises ValueError when the folder belongs to a run of other settings, or nothing is done in any source.
+    statistics. Raises ValueError when the folder belongs to a run of other settings, or in no source is there what the
+    stage learns from.
     """
     file, wanted = folder / SPEC, yaml.safe_dump(training.model_dump(mode="json"), sort_keys=False)
     if file.is_file() and file.read_text(encoding="utf-8") != wanted:
@@ -84,9 +85,12 @@ def begin(
     folder.mkdir(parents=True, exist_ok=True)
     before = _run_of(start)
     acting = [source for source in sources if source.acting]
-    if not acting:
+    if training.stage == "convolutional_stem":
+        _check_turns(sources)
+    elif not acting:
         raise ValueError("data: rendered scenes alone, in which nothing is done; give a dataset of episodes with them")
-    fit_statistics(model, acting, training.either_side)
+    if acting:
+        fit_statistics(model, acting, training.either_side)
     fitted = next((run for run in (folder, before) if run is not None and (run / targets.FAST).is_file()), None)
     tokenizers = None
     if fitted is not None:
@@ -106,6 +110,13 @@ def begin(
     return [
         Source(source, targets.targets(source, tokenizers, file)) for source, file in zip(sources, kept, strict=True)
     ]
+
+
+def _check_turns(sources: Sequence[Prepared]) -> None:
+    if not any(np.isfinite(source.turn).any() for source in sources):
+        raise ValueError(
+            "data: no dataset says how objects lie; convert simulated episodes anew, or give rendered scenes"
+        )
 
 
 def _run_of(folder: Path | None) -> Path | None:

@@ -119,6 +119,15 @@ def test_training_takes_scenes_beside_episodes(rendered, samples, tmp_path):
     assert all(np.isfinite(value) for step in losses for value in step.values())
 
 
+def test_scenes_alone_teach_a_stem_and_nothing_else(rendered, tmp_path):
+    weighed = {"grounding": 1.0, "latent": 0.0, "fast": 0.0, "flow": 0.0}
+    stem = stage(steps=2, stage="convolutional_stem", convolutions=8, weights=weighed)
+    losses = train(rendered[1], tmp_path / "stem", stem)
+    assert [list(step) for step in losses] == [["lies"]] * 2 and all(step["lies"] > 0 for step in losses)
+    with pytest.raises(ValueError, match="rendered scenes alone, in which nothing is done"):
+        train(rendered[1], tmp_path / "policy", stage(steps=2))
+
+
 def test_a_share_of_the_scenes_has_a_distractor_of_the_first_ones_colour(tmp_path):
     made = write(tmp_path / "alike", "franka", "lift", SIZE, render(Wanted("franka", "lift", range(8), SIZE, 0.5)))
     colours = [[name.split("_")[0] for name in made.names_of(row)] for row in range(0, len(made), STATES)]

@@ -1,11 +1,13 @@
 """The loop: every loss falls, a run goes on to the bit, two processes train as one with the same batch."""
 
+import dataclasses
 import json
 import os
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -90,6 +92,14 @@ def test_a_stem_s_convolutions_are_taught_alone_and_the_network_goes_on_with_the
     assert not after[out].any()
     train(samples, tmp_path / "on", stage(steps=2), start=str(tmp_path / "stem"))
     assert weights(tmp_path / "on")[out].any()
+
+
+def test_a_stem_s_convolutions_have_nothing_to_learn_from_data_that_does_not_say_how_things_lie(samples, tmp_path):
+    weighed = {"grounding": 1.0, "latent": 0.0, "fast": 0.0, "flow": 0.0}
+    stem = stage(stage="convolutional_stem", convolutions=8, weights=weighed)
+    unsaid = dataclasses.replace(samples, turn=np.full_like(samples.turn, np.nan))
+    with pytest.raises(ValueError, match="no dataset says how objects lie; convert simulated episodes anew"):
+        train(unsaid, tmp_path, stem)
 
 
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(samples, whole, tmp_path):
