@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gear_vla_ros.model.qwen import MERGE
+from gear_vla_ros.model.qwen import merge_order
 
-PIXELS = 2
-"""Side of the first kernel, which overlaps no other [pixel]."""
-CELL_WIDTH = 32
+CELL, CELL_WIDTH = 2, 32
+"""Side [pixel] of the cells that pictures are looked at in first, and numbers of each."""
 
 
 class Convolutions(nn.Module):
@@ -22,8 +21,8 @@ class Convolutions(nn.Module):
     def __init__(self, channels: int, width: int, patch: int) -> None:
         """channels: of the features; width: of the patches' embedding; patch: side of a patch [pixel]."""
         super().__init__()
-        self.cell = nn.Conv2d(3, CELL_WIDTH, PIXELS, PIXELS)
-        halvings = (patch // PIXELS).bit_length() - 1
+        self.cell = nn.Conv2d(3, CELL_WIDTH, CELL, CELL)
+        halvings = (patch // CELL).bit_length() - 1
         into = [CELL_WIDTH] + [channels] * (halvings - 1)
         self.halve = nn.ModuleList(nn.Conv2d(before, channels, 3, 2, 1) for before in into)
         self.around = nn.Conv2d(channels, channels, 3, 1, 1)
@@ -40,9 +39,7 @@ class Convolutions(nn.Module):
         for halve in self.halve:
             x = functional.gelu(halve(x))
         x = x + functional.gelu(self.around(x))
-        side = x.shape[-1] // MERGE
-        blocks = x.permute(0, 2, 3, 1).unflatten(1, (side, MERGE)).unflatten(3, (side, MERGE))
-        return blocks.transpose(2, 3).flatten(1, 4)
+        return x.flatten(2).transpose(1, 2)[:, merge_order(x.shape[-1]).to(x.device)]
 
     def forward(self, stills: Tensor) -> Tensor:
         """What is added to the patches' embedding `[N * P, width]`."""

@@ -78,7 +78,8 @@ class GearVla(nn.Module):
         others, or another stem."""
         stem, vision = self.qwen.model.visual.patch_embed, self.spec.vision
         if vision.convolutions or not isinstance(stem, CellStem):
-            raise ValueError(f"convolutions: the network has {vision.convolutions} and the stem '{vision.stem}'")
+            found = f"convolutions: the network has {vision.convolutions} and the stem '{vision.stem}'"
+            raise ValueError(f"{found}; allowed for the stem 'cells' without any, or ask for as many as it has")
         vision = VisionSpec.model_validate(vision.model_dump() | {"convolutions": channels})
         stem.convolutions = Convolutions(channels, vision.width, vision.patch_size)
         self.spec = self.spec.model_copy(update={"vision": vision})
@@ -88,7 +89,7 @@ class GearVla(nn.Module):
         side [B, V, T, 4 * channels]. Raises ValueError where it has none."""
         convolutions = getattr(self.qwen.model.visual.patch_embed, "convolutions", None)
         if convolutions is None:
-            raise ValueError("convolutions: the network's stem has none")
+            raise ValueError("convolutions: the network's stem has none; add_convolutions gives it some")
         found: Tensor = convolutions.features(normalised(views.flatten(0, 1)))
         return found.unflatten(1, (-1, MERGE**2)).flatten(2).unflatten(0, views.shape[:2])
 

@@ -11,13 +11,9 @@ from torch.nn import functional
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision
 from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
-from gear_vla_ros.model.convolutions import Convolutions
+from gear_vla_ros.model.convolutions import CELL, CELL_WIDTH, Convolutions
 from gear_vla_ros.model.qwen import MERGE, TEMPORAL, view_grid
 from gear_vla_ros.settings.model import VisionSpec
-
-CELL = 2
-"""Side [pixel] of the cells of the cell stem."""
-CELL_WIDTH = 32
 
 
 class CellStem(nn.Module):
